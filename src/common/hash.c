@@ -1,0 +1,25 @@
+#include "common/hash.h"
+
+#include <xxhash.h>
+
+uint64_t hash64(struct slice s)
+{
+    return XXH3_64bits(s.data, s.size);
+}
+
+uint64_t hash64_pair(struct slice a, struct slice b)
+{
+    /* The first text's hash is the seed of the second's, so the border between them counts. */
+    return XXH3_64bits_withSeed(b.data, b.size, XXH3_64bits(a.data, a.size));
+}
+
+struct hash_digest hash128(struct slice s)
+{
+    XXH128_canonical_t canonical;
+    struct hash_digest digest;
+
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits(s.data, s.size));
+    _Static_assert(sizeof(canonical.digest) == sizeof(digest.bytes), "128 bits");
+    memcpy(digest.bytes, canonical.digest, sizeof(digest.bytes));
+    return digest;
+}

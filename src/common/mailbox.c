@@ -1,0 +1,159 @@
+#include "common/mailbox.h"
+
+#include <errno.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <glib.h>
+
+/* Every field under lock, except fd (immutable after new). */
+struct mailbox {
+    GMutex lock;
+    GCond arrived;
+    struct mail_list items;
+    bool is_stopped;
+    int fd;
+};
+
+void mail_list_append(struct mail_list *list, struct mail *item)
+{
+    item->next = NULL;
+    if (list->last != NULL)
+        list->last->next = item;
+    else
+        list->first = item;
+    list->last = item;
+    list->count++;
+}
+
+struct mail *mail_list_pop(struct mail_list *list)
+{
+    struct mail *item = list->first;
+
+    if (item == NULL)
+        return NULL;
+    list->first = item->next;
+    if (list->first == NULL)
+        list->last = NULL;
+    list->count--;
+    item->next = NULL;
+    return item;
+}
+
+struct mailbox *mailbox_new(bool with_fd)
+{
+    struct mailbox *box = g_new0(struct mailbox, 1);
+
+    g_mutex_init(&box->lock);
+    g_cond_init(&box->arrived);
+    box->fd = with_fd ? eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) : -1;
+    if (with_fd && box->fd < 0)
+        g_error("cannot make an eventfd: %s", g_strerror(errno));
+    return box;
+}
+
+void mailbox_free(struct mailbox *box)
+{
+    if (box == NULL)
+        return;
+    g_assert(box->items.count == 0);
+    if (box->fd >= 0)
+        close(box->fd);
+    g_cond_clear(&box->arrived);
+    g_mutex_clear(&box->lock);
+    g_free(box);
+}
+
+static void mailbox_ring(struct mailbox *box)
+{
+    uint64_t one = 1;
+
+    /* An eventfd write fails only when the counter would overflow; then it is readable anyway. */
+    if (box->fd >= 0 && write(box->fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+        g_error("cannot write to an eventfd: %s", g_strerror(errno));
+}
+
+void mailbox_put(struct mailbox *box, struct mail_list *list)
+{
+    bool was_empty;
+
+    if (list->count == 0)
+        return;
+    g_mutex_lock(&box->lock);
+    was_empty = box->items.count == 0;
+    if (was_empty) {
+        box->items = *list;
+    } else {
+        box->items.last->next = list->first;
+        box->items.last = list->last;
+        box->items.count += list->count;
+    }
+    if (was_empty)
+        g_cond_signal(&box->arrived);
+    g_mutex_unlock(&box->lock);
+    *list = (struct mail_list){0};
+    if (was_empty)
+        mailbox_ring(box);
+}
+
+static struct mail_list mailbox_detach(struct mailbox *box)
+{
+    struct mail_list all = box->items;
+
+    box->items = (struct mail_list){0};
+    return all;
+}
+
+struct mail_list mailbox_take(struct mailbox *box)
+{
+    struct mail_list all;
+    uint64_t rings;
+
+    /* The bell is cleared first: a put after this line rings again, so nothing is overlooked. */
+    if (box->fd >= 0 && read(box->fd, &rings, sizeof(rings)) < 0 && errno != EAGAIN)
+        g_error("cannot read an eventfd: %s", g_strerror(errno));
+    g_mutex_lock(&box->lock);
+    all = mailbox_detach(box);
+    g_mutex_unlock(&box->lock);
+    return all;
+}
+
+struct mail_list mailbox_wait(struct mailbox *box, int64_t until_us)
+{
+    struct mail_list all;
+
+    g_mutex_lock(&box->lock);
+    while (box->items.count == 0 && !box->is_stopped) {
+        if (until_us < 0)
+            g_cond_wait(&box->arrived, &box->lock);
+        else if (!g_cond_wait_until(&box->arrived, &box->lock, until_us))
+            break; /* g_cond_wait_until uses the monotonic clock, as we do */
+    }
+    all = mailbox_detach(box);
+    g_mutex_unlock(&box->lock);
+    return all;
+}
+
+void mailbox_stop(struct mailbox *box)
+{
+    g_mutex_lock(&box->lock);
+    box->is_stopped = true;
+    g_cond_signal(&box->arrived);
+    g_mutex_unlock(&box->lock);
+    mailbox_ring(box);
+}
+
+bool mailbox_is_stopped(struct mailbox *box)
+{
+    bool is_stopped;
+
+    g_mutex_lock(&box->lock);
+    is_stopped = box->is_stopped;
+    g_mutex_unlock(&box->lock);
+    return is_stopped;
+}
+
+int mailbox_fd(const struct mailbox *box)
+{
+    return box->fd;
+}

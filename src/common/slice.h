@@ -1,0 +1,57 @@
+/* slice: bytes with a length, the way text from outside travels through the program.
+ *
+ * A slice never owns what it points to and is never NUL-terminated by promise. Whoever hands one
+ * out says how long it lives (an arena, a request, a batch).
+ */
+#ifndef COMMON_SLICE_H
+#define COMMON_SLICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+struct slice {
+    const char *data; /* NULL only when size is 0 */
+    size_t size;      /* bytes */
+};
+
+/* A slice over a string literal. */
+#define SLICE(literal) ((struct slice){.data = (literal), .size = sizeof(literal) - 1})
+
+static inline struct slice slice_of(const void *data, size_t size)
+{
+    return (struct slice){.data = data, .size = size};
+}
+
+/* A slice over a NUL-terminated string; NULL gives the empty slice. */
+static inline struct slice slice_text(const char *text)
+{
+    return (struct slice){.data = text, .size = text != NULL ? strlen(text) : 0};
+}
+
+static inline bool slice_equal(struct slice a, struct slice b)
+{
+    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
+
+/* Orders by bytes, a prefix before what it begins. */
+static inline int slice_compare(struct slice a, struct slice b)
+{
+    size_t common = a.size < b.size ? a.size : b.size;
+    int order = common == 0 ? 0 : memcmp(a.data, b.data, common);
+
+    if (order != 0)
+        return order;
+    return (a.size > b.size) - (a.size < b.size);
+}
+
+static inline bool slice_starts_with(struct slice s, struct slice prefix)
+{
+    return s.size >= prefix.size &&
+           (prefix.size == 0 || memcmp(s.data, prefix.data, prefix.size) == 0);
+}
+
+/* For printf's "%.*s": SLICE_ARG(s) gives the int length and the pointer. */
+#define SLICE_ARG(s) ((int)(s).size), ((s).data != NULL ? (s).data : "")
+
+#endif
