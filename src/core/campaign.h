@@ -1,0 +1,83 @@
+/* campaign: the document users write: closed schema, checked with pointers, compiled once.
+ *
+ * Fields understood now: id name description labels status rules then. The other fields of the
+ * language (docs/campaigns.md) are refused with "not supported yet", unknown ones with the nearest
+ * valid name; server-made fields (version, created_at …) are refused too. Pure.
+ */
+#ifndef CORE_CAMPAIGN_H
+#define CORE_CAMPAIGN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/arena.h"
+#include "common/json.h"
+#include "common/slice.h"
+#include "core/flat.h"
+#include "core/pattern.h"
+#include "core/problem.h"
+
+#define CAMPAIGN_ID_MAX 63 /* bytes; ^[a-z0-9][a-z0-9-]{0,62}$ */
+
+enum campaign_status {
+    CAMPAIGN_DRAFT,
+    CAMPAIGN_ACTIVE,
+    CAMPAIGN_PAUSED,
+    CAMPAIGN_ENDED,
+};
+
+const char *campaign_status_name(enum campaign_status status);
+bool campaign_status_parse(struct slice name, enum campaign_status *status);
+
+/* A checked document. Immutable after parse; owns everything it points to. */
+struct campaign;
+
+/* Parses, checks and compiles. default_id: used when the document has no "id" (a PUT's path id, or
+ * empty: the id is made from the name). A document whose "id" differs from a given default_id is a
+ * problem. NULL when there is any problem. */
+struct campaign *campaign_parse(struct slice document, struct slice default_id,
+                                struct problems *problems);
+void campaign_free(struct campaign *c);
+
+/* Borrowed until campaign_free. */
+struct slice campaign_id(const struct campaign *c);
+struct slice campaign_name(const struct campaign *c);
+enum campaign_status campaign_status(const struct campaign *c);
+struct slice campaign_then(const struct campaign *c); /* the rewards' JSON array, "[]" if none */
+
+/* Whether the event fulfils the rules. Pure; any number of threads. */
+bool campaign_matches(const struct campaign *c, const struct flat *event);
+
+/* The canonical document: compact JSON, fields in the schema's order, id and status filled in,
+ * everything else as written (number text exact). */
+struct slice campaign_document(const struct campaign *c);
+
+/* A slug made from the name: lower-case ASCII letters and digits, runs of others become one '-',
+ * Latin letters with marks lose them; "campaign" when nothing is left. Owned by caller. */
+char *campaign_slug(struct slice name);
+
+/* ---- the set of active campaigns, an immutable snapshot shared between threads --------------- */
+
+struct campaign_set;
+
+struct campaign_set_entry {
+    struct slice id; /* borrowed from the set */
+    int64_t version;
+    struct slice then;
+};
+
+/* Builder: new, add all, then share. add takes the campaign; only active ones are kept. */
+struct campaign_set *campaign_set_new(int64_t generation);
+void campaign_set_add(struct campaign_set *set, struct campaign *campaign, int64_t version);
+struct campaign_set *campaign_set_ref(struct campaign_set *set);
+void campaign_set_unref(struct campaign_set *set); /* accepts NULL */
+
+int64_t campaign_set_generation(const struct campaign_set *set);
+size_t campaign_set_count(const struct campaign_set *set);
+
+/* Every campaign whose rules match, ordered by id; entries live in the arena, their slices in the
+ * set (keep a reference). Returns how many. Pure. */
+size_t campaign_set_match(const struct campaign_set *set, const struct flat *event, struct arena *a,
+                          const struct campaign_set_entry **out);
+
+#endif

@@ -1,0 +1,575 @@
+#include "core/flat.h"
+
+#include <string.h>
+
+#include "common/error.h"
+#include "common/hash.h"
+#include "common/json_plain.h"
+
+/* How an event is read: one loop over the text with a stack of open brackets (frames). The name
+ * of the value being read (its path) is built at the tip of a chunk of arena memory and stays
+ * there only when a leaf or an open object needs it; a path seen before is not stored again.
+ *
+ *   tip ─▶ payload.items.price.      the '.' behind a kept path makes it the prefix of its members
+ *
+ * Paths are filed in an open-addressing table: hash -> first and last leaf with that path. Slots
+ * carry the number of the event that wrote them, so the table is never cleared. */
+
+/* Without this the compiler keeps calls in the inner loop, at a fifth of the whole time. */
+#define HOT inline __attribute__((always_inline))
+
+#define SLOTS_MIN 64 /* a power of two */
+#define ITEMS_MIN 32
+#define CHUNK_MIN 2048
+#define TEXT_MAX  INT32_MAX /* leaves are numbered with 31 bits */
+#define COPY_PAD  16
+
+/* What one event may cost beyond its own bytes: an event of deep arrays or long names repeats
+ * steps and paths many times over its size, and chosen names may collide in the table. Counted in
+ * bytes of paths and steps. An honest event of 1 MiB stays below a third of it. */
+#define WORK_MAX       ((size_t)32 * 1024 * 1024)
+#define WORK_PER_PROBE 16
+
+/* Buffers that one huge event made larger than this are given back before the next event. */
+#define KEEP_ITEMS 16384
+
+struct flat_slot {
+    uint32_t event; /* the slot is free unless this is the number of the current event */
+    uint32_t tag;   /* upper half of the hash */
+    int32_t first;
+    int32_t last;
+};
+
+/* The path of the value being read. */
+struct flat_name {
+    struct slice path;
+    uint64_t hash;
+    bool is_kept; /* it will not move, and a '.' stands behind it */
+    bool is_hashed;
+};
+
+/* One open bracket. */
+struct flat_frame {
+    struct slice path; /* of the object itself, kept; not used for an array */
+    bool is_array;
+};
+
+struct flat_private {
+    struct arena arena; /* paths, steps, unescaped texts of the current event */
+    char *tip;          /* where the next path is built */
+    char *tip_end;
+    struct flat_slot *slots;
+    size_t slot_mask;
+    size_t path_count; /* slots taken */
+    size_t leaf_room;
+    size_t member_room;
+    size_t work;
+    uint32_t event;
+    /* the state of the reader */
+    const char *end;
+    const char *bad;
+    const char *why;
+    const char *value_start; /* of the member that is being read */
+    struct flat_name name;
+    const struct flat_step *kept_steps; /* copy of steps for leaves, NULL when they changed */
+    uint32_t array_count;
+    uint32_t step_count;
+    unsigned depth;     /* of open brackets */
+    unsigned depth_max; /* what is left of JSON_DEPTH_MAX */
+    bool wants_value;   /* a value must come next */
+    struct flat_frame frames[JSON_DEPTH_MAX];
+    struct flat_step steps[JSON_DEPTH_MAX]; /* the open arrays and their current elements */
+};
+
+void flat_init(struct flat *f)
+{
+    *f = (struct flat){.private = g_new0(struct flat_private, 1)};
+}
+
+static void drop_buffers(struct flat *f)
+{
+    struct flat_private *pr = f->private;
+
+    g_clear_pointer(&f->leaves, g_free);
+    g_clear_pointer(&f->members, g_free);
+    g_clear_pointer(&pr->slots, g_free);
+    arena_done(&pr->arena);
+    pr->leaf_room = 0;
+    pr->member_room = 0;
+}
+
+void flat_done(struct flat *f)
+{
+    if (f == NULL || f->private == NULL)
+        return;
+    drop_buffers(f);
+    g_free(f->private);
+    *f = (struct flat){0};
+}
+
+uint64_t flat_path_hash(struct slice path)
+{
+    return hash64(path);
+}
+
+/* ---- the table of paths ---------------------------------------------------------------------- */
+
+/* The slot of the path, or the free one where it belongs. Counts the slots passed by. */
+static inline struct flat_slot *find_slot(const struct flat *f, struct slice path, uint64_t hash,
+                                          size_t *passed)
+{
+    const struct flat_private *pr = f->private;
+    size_t i = hash & pr->slot_mask;
+
+    for (; pr->slots[i].event == pr->event; i = (i + 1) & pr->slot_mask) {
+        if (pr->slots[i].tag == (uint32_t)(hash >> 32) &&
+            slice_equal(f->leaves[pr->slots[i].first].path, path))
+            break;
+        *passed += 1;
+    }
+    return &pr->slots[i];
+}
+
+/* Makes room so that at least half of the slots stay free. */
+static void grow_slots(struct flat *f)
+{
+    struct flat_private *pr = f->private;
+    struct flat_slot *old = pr->slots;
+    size_t old_count = old != NULL ? pr->slot_mask + 1 : 0;
+    size_t count = MAX(old_count * 2, SLOTS_MIN);
+    size_t passed = 0;
+
+    pr->slots = g_new0(struct flat_slot, count);
+    pr->slot_mask = count - 1;
+    for (size_t i = 0; i < old_count; i++) {
+        const struct flat_leaf *leaf;
+
+        if (old[i].event != pr->event)
+            continue;
+        leaf = &f->leaves[old[i].first];
+        *find_slot(f, leaf->path, leaf->path_hash, &passed) = old[i];
+    }
+    g_free(old);
+}
+
+const struct flat_leaf *flat_find(const struct flat *f, struct slice path, uint64_t path_hash)
+{
+    const struct flat_slot *slot;
+    size_t passed = 0;
+
+    if (f->leaf_count == 0)
+        return NULL;
+    slot = find_slot(f, path, path_hash, &passed);
+    return slot->event == f->private->event ? &f->leaves[slot->first] : NULL;
+}
+
+/* ---- paths and steps ------------------------------------------------------------------------- */
+
+static const char *fail(struct flat_private *pr, const char *bad, const char *why)
+{
+    pr->bad = bad;
+    pr->why = bad == pr->end ? "the text ends too early" : why;
+    return NULL;
+}
+
+static inline void spend(struct flat_private *pr, size_t work)
+{
+    pr->work += work;
+}
+
+/* Makes room for size bytes at the tip; what stood there and was not kept is lost. */
+static inline void reserve_tip(struct flat_private *pr, size_t size)
+{
+    if ((size_t)(pr->tip_end - pr->tip) >= size)
+        return;
+    size = MAX(size, CHUNK_MIN);
+    pr->tip = arena_alloc(&pr->arena, size);
+    pr->tip_end = pr->tip + size;
+}
+
+/* The path at the tip stays, with a '.' behind it. */
+static inline void keep_name(struct flat_private *pr)
+{
+    pr->tip += pr->name.path.size;
+    *pr->tip++ = '.';
+    pr->name.is_kept = true;
+}
+
+/* Copies whole blocks: up to COPY_PAD - 1 bytes more than size are read and written. Names are
+ * short, and a block costs less than the call of memcpy. What is read too much may be where it is
+ * written to (a prefix often ends at the tip), so each block goes through a register. */
+static inline void copy_blocks(char *to, const char *from, size_t size)
+{
+    char block[COPY_PAD];
+
+    for (size_t i = 0; i < size; i += COPY_PAD) {
+        memcpy(block, from + i, COPY_PAD);
+        memcpy(to + i, block, COPY_PAD);
+    }
+}
+
+/* Names the value that comes next: the object's path, a '.', and the key. is_padded: COPY_PAD
+ * bytes may be read behind the key. */
+static inline void set_name(struct flat_private *pr, struct slice key, bool is_padded)
+{
+    const struct flat_frame *frame = &pr->frames[pr->depth - 1];
+    size_t prefix = pr->depth > 1 ? frame->path.size + 1 : 0;
+    size_t size = prefix + key.size;
+
+    spend(pr, size);
+    reserve_tip(pr, size + 1 + COPY_PAD);
+    copy_blocks(pr->tip, frame->path.data, prefix);
+    if (is_padded)
+        copy_blocks(pr->tip + prefix, key.data, key.size);
+    else
+        memcpy(pr->tip + prefix, key.data, key.size);
+    pr->name.path = slice_of(pr->tip, size);
+    pr->name.is_kept = false;
+    pr->name.is_hashed = false;
+}
+
+/* The steps of a leaf that is read now; leaves of the same element share them. */
+static const struct flat_step *keep_steps(struct flat_private *pr)
+{
+    size_t size = pr->step_count * sizeof(pr->steps[0]);
+
+    if (size > 0 && pr->kept_steps == NULL) {
+        spend(pr, size);
+        pr->kept_steps = memcpy(arena_alloc(&pr->arena, size), pr->steps, size);
+    }
+    return pr->kept_steps;
+}
+
+/* Enters leaf number index in the table, behind the earlier leaves of its path. */
+static void file_leaf(struct flat *f, int32_t index)
+{
+    struct flat_private *pr = f->private;
+    struct flat_name *name = &pr->name;
+    struct flat_slot *slot;
+    size_t passed = 0;
+
+    if (!name->is_hashed)
+        name->hash = flat_path_hash(name->path);
+    name->is_hashed = true;
+    f->leaves[index].path_hash = name->hash;
+    slot = find_slot(f, name->path, name->hash, &passed);
+    spend(pr, passed * WORK_PER_PROBE);
+    if (slot->event == pr->event) {
+        f->leaves[slot->last].next = index;
+        if (!name->is_kept)
+            name->path = f->leaves[slot->first].path;
+        name->is_kept = true;
+        slot->last = index;
+    } else {
+        if (!name->is_kept)
+            keep_name(pr);
+        *slot = (struct flat_slot){pr->event, (uint32_t)(name->hash >> 32), index, index};
+        pr->path_count++;
+    }
+    f->leaves[index].path = name->path;
+}
+
+static void add_leaf(struct flat *f, enum json_type type, struct slice text)
+{
+    struct flat_private *pr = f->private;
+    struct flat_leaf *leaf;
+
+    if (f->leaf_count == pr->leaf_room) {
+        pr->leaf_room = MAX(pr->leaf_room * 2, ITEMS_MIN);
+        f->leaves = g_renew(struct flat_leaf, f->leaves, pr->leaf_room);
+    }
+    if (pr->slots == NULL || pr->path_count * 2 > pr->slot_mask)
+        grow_slots(f);
+    leaf = &f->leaves[f->leaf_count];
+    leaf->text = text;
+    leaf->type = type;
+    leaf->steps = keep_steps(pr);
+    leaf->step_count = pr->step_count;
+    leaf->next = -1;
+    file_leaf(f, (int32_t)f->leaf_count);
+    f->leaf_count++;
+}
+
+/* ---- members of the outermost object --------------------------------------------------------- */
+
+static void add_member(struct flat *f, struct slice key)
+{
+    struct flat_private *pr = f->private;
+
+    if (f->member_count == pr->member_room) {
+        pr->member_room = MAX(pr->member_room * 2, ITEMS_MIN);
+        f->members = g_renew(struct flat_member, f->members, pr->member_room);
+    }
+    f->members[f->member_count++] = (struct flat_member){.key = key};
+}
+
+/* The value that ends before after is complete; if it was a member's, the member is. */
+static inline void finish_value(struct flat *f, enum json_type type, struct slice text,
+                                const char *after)
+{
+    struct flat_private *pr = f->private;
+
+    pr->wants_value = false;
+    if (pr->depth == 1 && !pr->frames[0].is_array) {
+        struct flat_member *member = &f->members[f->member_count - 1];
+
+        member->type = type;
+        member->text = text;
+        member->source = slice_of(pr->value_start, (size_t)(after - pr->value_start));
+    }
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+/* A string that is not plain ASCII: checked with care, unescaped into the arena. */
+static const char *read_rich_text(struct flat_private *pr, const char *p, struct slice *text)
+{
+    const char *after;
+    bool has_escape;
+    char *plain;
+
+    after = json_scan_text(p, pr->end, &has_escape, &pr->bad, &pr->why);
+    if (after == NULL)
+        return NULL;
+    *text = slice_of(p, (size_t)(after - p) - 1);
+    if (has_escape) {
+        plain = arena_alloc(&pr->arena, text->size + COPY_PAD); /* for copy_blocks */
+        *text = slice_of(plain, json_unescape(*text, plain));
+    }
+    return after;
+}
+
+/* p is behind an opening quote. Sets *text unescaped; returns the byte behind the closing one. */
+static HOT const char *read_text(struct flat_private *pr, const char *p, struct slice *text)
+{
+    const char *after = json_scan_plain(p, pr->end);
+
+    if (after == pr->end || *after != '"')
+        return read_rich_text(pr, p, text);
+    *text = slice_of(p, (size_t)(after - p));
+    return after + 1;
+}
+
+/* p is where a name must begin. Returns the byte behind the colon. */
+static inline const char *read_key(struct flat *f, const char *p)
+{
+    struct flat_private *pr = f->private;
+    struct slice key;
+
+    if (p == pr->end || *p != '"')
+        return fail(pr, p, "a name in quotes was expected");
+    p = read_text(pr, p + 1, &key);
+    if (p == NULL)
+        return NULL;
+    p = json_skip_space(p, pr->end);
+    if (p == pr->end || *p != ':')
+        return fail(pr, p, "':' was expected");
+    set_name(pr, key, pr->end - p > COPY_PAD);
+    if (pr->work > WORK_MAX)
+        return fail(pr, p, "names, nested arrays or their number take too much memory");
+    if (pr->depth == 1)
+        add_member(f, key);
+    pr->wants_value = true;
+    return p + 1;
+}
+
+/* p is at a closing bracket that fits. */
+static const char *close_bracket(struct flat *f, const char *p)
+{
+    struct flat_private *pr = f->private;
+    const struct flat_frame *frame = &pr->frames[--pr->depth];
+
+    if (frame->is_array) {
+        pr->step_count--; /* a kept copy stays good: the outer steps are its beginning */
+    } else {
+        pr->name.path = frame->path; /* the next element of an array has the same path */
+        pr->name.is_kept = true;
+        pr->name.is_hashed = false;
+    }
+    finish_value(f, frame->is_array ? JSON_ARRAY : JSON_OBJECT, (struct slice){0}, p + 1);
+    return p + 1;
+}
+
+/* Notes the open bracket as the innermost one. */
+static void push_frame(struct flat_private *pr, bool is_array)
+{
+    struct flat_frame *frame = &pr->frames[pr->depth++];
+
+    frame->is_array = is_array;
+    if (is_array) {
+        pr->steps[pr->step_count++] = (struct flat_step){.array = pr->array_count++};
+        pr->kept_steps = NULL;
+        return;
+    }
+    if (!pr->name.is_kept)
+        keep_name(pr);
+    frame->path = pr->name.path;
+}
+
+static const char *open_bracket(struct flat *f, const char *p)
+{
+    struct flat_private *pr = f->private;
+    bool is_array = *p == '[';
+
+    if (pr->depth >= pr->depth_max)
+        return fail(pr, p, "nesting deeper than " G_STRINGIFY(JSON_DEPTH_MAX) " brackets");
+    push_frame(pr, is_array);
+    p = json_skip_space(p + 1, pr->end);
+    if (p < pr->end && *p == (is_array ? ']' : '}'))
+        return close_bracket(f, p);
+    pr->wants_value = true;
+    return is_array ? p : read_key(f, p);
+}
+
+static const char *read_word(struct flat_private *pr, const char *p, enum json_type *type)
+{
+    static const struct {
+        struct slice word;
+        enum json_type type;
+    } words[] = {{{"null", 4}, JSON_NULL}, {{"false", 5}, JSON_FALSE}, {{"true", 4}, JSON_TRUE}};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(words); i++) {
+        *type = words[i].type;
+        if (slice_starts_with(slice_of(p, (size_t)(pr->end - p)), words[i].word))
+            return p + words[i].word.size;
+    }
+    return fail(pr, p, "a value was expected");
+}
+
+static inline const char *read_scalar(struct flat *f, const char *p)
+{
+    struct flat_private *pr = f->private;
+    struct slice text = {0};
+    enum json_type type;
+
+    if (*p == '"') {
+        type = JSON_TEXT;
+        p = read_text(pr, p + 1, &text);
+    } else if (*p == '-' || g_ascii_isdigit(*p)) {
+        type = JSON_NUMBER;
+        text.data = p;
+        p = json_scan_number(p, pr->end, &pr->bad, &pr->why);
+        text.size = p != NULL ? (size_t)(p - text.data) : 0;
+    } else {
+        p = read_word(pr, p, &type);
+    }
+    if (p == NULL)
+        return NULL;
+    add_leaf(f, type, text);
+    finish_value(f, type, text, p);
+    return p;
+}
+
+/* Reads a scalar, or opens a bracket. */
+static inline const char *read_value(struct flat *f, const char *p)
+{
+    struct flat_private *pr = f->private;
+
+    p = json_skip_space(p, pr->end);
+    if (p == pr->end)
+        return fail(pr, p, "a value was expected");
+    if (pr->depth == 1)
+        pr->value_start = p;
+    if (*p == '{' || *p == '[')
+        return open_bracket(f, p);
+    return read_scalar(f, p);
+}
+
+/* Reads what stands behind a value inside brackets: a comma (and a name) or the closing one. */
+static inline const char *read_separator(struct flat *f, const char *p)
+{
+    struct flat_private *pr = f->private;
+    bool is_array = pr->frames[pr->depth - 1].is_array;
+
+    p = json_skip_space(p, pr->end);
+    if (p < pr->end && *p == (is_array ? ']' : '}'))
+        return close_bracket(f, p);
+    if (p == pr->end || *p != ',')
+        return fail(pr, p, is_array ? "',' or ']' was expected" : "',' or '}' was expected");
+    if (!is_array)
+        return read_key(f, json_skip_space(p + 1, pr->end));
+    if (pr->work > WORK_MAX)
+        return fail(pr, p, "names, nested arrays or their number take too much memory");
+    pr->steps[pr->step_count - 1].index++;
+    pr->kept_steps = NULL;
+    pr->wants_value = true;
+    return p + 1;
+}
+
+/* Makes the struct empty and ready for the next event. */
+static void start_event(struct flat *f, struct slice text, unsigned depth)
+{
+    struct flat_private *pr = f->private;
+
+    if (pr->leaf_room > KEEP_ITEMS || pr->member_room > KEEP_ITEMS)
+        drop_buffers(f);
+    arena_reset(&pr->arena);
+    if (++pr->event == 0) { /* the numbers are used up: begin anew */
+        g_clear_pointer(&pr->slots, g_free);
+        pr->event = 1;
+    }
+    f->leaf_count = 0;
+    f->member_count = 0;
+    pr->tip = NULL;
+    pr->tip_end = NULL;
+    pr->path_count = 0;
+    pr->work = 0;
+    pr->end = text.data + text.size;
+    pr->name = (struct flat_name){0};
+    pr->kept_steps = NULL;
+    pr->array_count = 0;
+    pr->step_count = 0;
+    pr->depth = 0;
+    pr->depth_max = depth < JSON_DEPTH_MAX ? JSON_DEPTH_MAX - depth : 0;
+    pr->wants_value = true;
+    reserve_tip(pr, CHUNK_MIN);
+    pr->name.path.data = pr->tip;
+}
+
+static enum json_type document_type(const char *p)
+{
+    static const struct {
+        char first;
+        enum json_type type;
+    } types[] = {{'{', JSON_OBJECT}, {'[', JSON_ARRAY}, {'"', JSON_TEXT},
+                 {'n', JSON_NULL},   {'t', JSON_TRUE},  {'f', JSON_FALSE}};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(types); i++)
+        if (types[i].first == *p)
+            return types[i].type;
+    return JSON_NUMBER;
+}
+
+bool flat_parse(struct flat *f, struct slice text, unsigned depth, size_t *used, GError **error)
+{
+    struct flat_private *pr = f->private;
+    const char *p;
+
+    if (text.data == NULL)
+        text = SLICE("");
+    if (text.size > TEXT_MAX) {
+        f->leaf_count = 0;
+        f->member_count = 0;
+        g_set_error(error, EF_ERROR, EF_ERROR_INPUT, "an event of more than %d bytes", TEXT_MAX);
+        return false;
+    }
+    start_event(f, text, depth);
+    p = text.data;
+    do {
+        p = read_value(f, p);
+        while (p != NULL && !pr->wants_value && pr->depth > 0)
+            p = read_separator(f, p);
+    } while (p != NULL && pr->wants_value);
+    if (p == NULL) {
+        f->leaf_count = 0;
+        f->member_count = 0;
+        f->type = JSON_NULL;
+        json_set_error(error, text, pr->bad, pr->why);
+        return false;
+    }
+    f->type = document_type(json_skip_space(text.data, pr->end));
+    if (f->type != JSON_OBJECT)
+        f->leaf_count = 0;
+    *used = (size_t)(p - text.data);
+    return true;
+}

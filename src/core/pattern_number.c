@@ -1,0 +1,156 @@
+/* Numbers: what may be compared, and how, without a word of doubt about rounding.
+ *
+ * JSON numbers are decimal, doubles are binary. A comparison is only honest when the text and the
+ * double mean the same, which we take to be so when the text, apart from notation (35.0, 3.5e1,
+ * trailing zeros), is the shortest decimal that gives that double. So 0.1 is comparable, although
+ * no double is a tenth, and 0.10000000000000001 is not, although it gives the same double.
+ * Texts that are not comparable satisfy no numeric test; as literals they equal their own text.
+ *
+ * A number is read for every evaluation (the event's leaf keeps text), so the usual ones must be
+ * fast: up to 15 digits need one multiplication or division and no look at the shortest form.
+ */
+#include <math.h>
+
+#include "core/pattern_internal.h"
+
+#define DIGITS_ALWAYS_EXACT 15 /* DBL_DIG: so many decimal digits survive a double */
+#define DIGITS_MAX          17 /* no shortest form of a double is longer */
+#define EXPONENT_MAX        1000000000
+#define POWER_EXACT_MAX     22 /* 10^22 is the largest power of ten that is a double */
+
+/* value = digits * 10^exponent, no zeros at either end of digits; 0 is digits 0. */
+struct decimal {
+    uint64_t digits;
+    int64_t exponent;
+    unsigned digit_count;
+    bool is_negative;
+};
+
+static const double POWERS[POWER_EXACT_MAX + 1] = {
+    1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+    1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+};
+
+/* The number behind 'e'; saturates, since such a value is out of range anyway. */
+static int64_t read_exponent(const char *p, const char *end)
+{
+    bool is_negative = p < end && *p == '-';
+    int64_t value = 0;
+
+    if (p < end && (*p == '-' || *p == '+'))
+        p++;
+    for (; p < end; p++)
+        value = MIN(value * 10 + (*p - '0'), EXPONENT_MAX);
+    return is_negative ? -value : value;
+}
+
+/* Reads sign, digits and exponent of checked JSON number text into the normal form above.
+ * Zeros wait until a digit follows, so those at the end never count. false: too many digits. */
+static bool read_decimal(struct slice text, struct decimal *out)
+{
+    const char *p = text.data, *end = text.data + text.size;
+    struct decimal d = {.is_negative = text.size > 0 && *text.data == '-'};
+    int64_t zeros = 0, after_point = 0;
+    bool is_behind_point = false;
+
+    for (p += d.is_negative; p < end && (*p | 0x20) != 'e'; p++) {
+        if (*p == '.') {
+            is_behind_point = true;
+            continue;
+        }
+        after_point += is_behind_point;
+        if (*p == '0') {
+            zeros += d.digit_count > 0;
+            continue;
+        }
+        if (d.digit_count + zeros + 1 > DIGITS_MAX)
+            return false;
+        for (; zeros > 0; zeros--, d.digit_count++)
+            d.digits *= 10;
+        d.digits = d.digits * 10 + (uint64_t)(*p - '0');
+        d.digit_count++;
+    }
+    d.exponent = zeros - after_point + (p < end ? read_exponent(p + 1, end) : 0);
+    *out = d;
+    return true;
+}
+
+/* Whether d is value's shortest decimal form. No shorter decimal may give value, and among those
+ * of the same length d must be the nearest. */
+static bool is_shortest(const struct decimal *d, double value)
+{
+    for (unsigned n = 1; n <= d->digit_count; n++) {
+        char format[8], text[G_ASCII_DTOSTR_BUF_SIZE];
+        struct decimal nearest;
+
+        g_snprintf(format, sizeof(format), "%%.%ue", n - 1);
+        g_ascii_formatd(text, sizeof(text), format, value);
+        if (g_ascii_strtod(text, NULL) != value)
+            continue;
+        read_decimal(slice_text(text), &nearest);
+        return nearest.digits == d->digits && nearest.exponent == d->exponent;
+    }
+    return true;
+}
+
+/* The way through the C library, for what the fast way cannot do. */
+static struct pattern_number convert_slowly(const struct decimal *d)
+{
+    char text[48];
+    double value;
+
+    if (d->exponent > 400 || d->exponent < -400)
+        return (struct pattern_number){.is_exact = false};
+    g_snprintf(text, sizeof(text), "%" G_GUINT64_FORMAT "e%d", d->digits, (int)d->exponent);
+    value = g_ascii_strtod(text, NULL);
+    if (isinf(value) || value == 0 || !is_shortest(d, value))
+        return (struct pattern_number){.is_exact = false};
+    return (struct pattern_number){.value = d->is_negative ? -value : value, .is_exact = true};
+}
+
+/* Up to 15 digits and a small power of ten are both doubles, so one rounding gives the nearest
+ * double. Source: Clinger 1990, "How to read floating point numbers accurately", fast path. */
+struct pattern_number pattern_number_parse(struct slice text)
+{
+    struct decimal d;
+    double value;
+
+    if (!read_decimal(text, &d))
+        return (struct pattern_number){.is_exact = false};
+    if (d.digits == 0)
+        return (struct pattern_number){.value = 0, .is_exact = true};
+    if (d.digit_count > DIGITS_ALWAYS_EXACT || d.exponent > POWER_EXACT_MAX ||
+        d.exponent < -POWER_EXACT_MAX)
+        return convert_slowly(&d);
+    value = (double)d.digits;
+    value = d.exponent < 0 ? value / POWERS[-d.exponent] : value * POWERS[d.exponent];
+    return (struct pattern_number){.value = d.is_negative ? -value : value, .is_exact = true};
+}
+
+/* Equality of doubles is exact here: both sides came from comparable texts. */
+static bool is_excluded(const struct pattern_number_test *test, double value)
+{
+    for (uint32_t i = 0; i < test->excluded_count; i++) {
+        if (test->excluded[i] == value)
+            return true;
+    }
+    return false;
+}
+
+/* Two comparable literals are compared by value; when either is not, the same text is the same
+ * number and nothing else can be said. */
+bool pattern_number_passes(const struct pattern_number_test *test, struct slice text,
+                           struct pattern_number number)
+{
+    switch (test->kind) {
+    case NUMBER_RANGE:
+        return number.is_exact && test->low <= number.value && number.value <= test->high;
+    case NUMBER_LITERAL:
+        if (test->is_exact && number.is_exact)
+            return test->low == number.value;
+        return slice_equal(test->text, text);
+    case NUMBER_NONE_OF:
+        return !number.is_exact || !is_excluded(test, number.value);
+    }
+    return false;
+}

@@ -1,0 +1,268 @@
+/* The complete check of array consistency: backtracking over the leaves that each field accepts.
+ *
+ * Two ideas keep it short for real events. Leaves of one path stand in document order, and so do
+ * the elements of an array; a leaf that does not fit therefore shows where the next one can be,
+ * and the way there is a binary search. And before anything is tried, a leaf that fits no leaf of
+ * some other field is thrown away; what is left nearly always fits at the first try.
+ */
+#include "core/pattern_internal.h"
+
+/* What each half of a search may cost, in looks at leaves. Throwing away just stops there. Choosing
+ * gets there only for an event made to be hard (repeated names, each with arrays, in a pattern of
+ * many fields); the conjunction then does not match. */
+#define LOOKS_MAX 1000000
+
+#define LEAVES_ON_STACK 256
+#define FIELDS_ON_STACK 16
+
+/* Leaves in document order. */
+struct leaf_list {
+    const struct flat_leaf **leaves;
+    size_t count;
+};
+
+/* A field of the conjunction with what it could take. */
+struct candidate {
+    const struct pattern_field *field;
+    struct leaf_list accepted;
+    struct leaf_list all; /* every leaf of the path; empty unless the field may be absent */
+    const struct flat_leaf *chosen; /* NULL: none yet, or absent */
+};
+
+struct search {
+    struct candidate *candidates;
+    size_t count;
+    size_t looks;
+};
+
+/* ---- two leaves -------------------------------------------------------------------------------
+ */
+
+/* Whether the path is that of an object around a leaf of the other path. */
+static bool is_around(struct slice path, struct slice inner)
+{
+    return inner.size > path.size && inner.data[path.size] == '.' && slice_starts_with(inner, path);
+}
+
+/* Whether the leaf is a plain value of the array at that level of its steps, next to objects that
+ * the other leaf comes from: [5, {"unit": "kg"}]. Plain values choose no element. */
+static bool is_plain_beside(const struct flat_leaf *leaf, const struct flat_leaf *other,
+                            uint32_t level)
+{
+    return level + 1 == leaf->step_count && is_around(leaf->path, other->path);
+}
+
+/* The level at which the leaves lie in different elements of one array, -1 when they fit. Once the
+ * arrays differ, all below differ too: an array stands in one place only. */
+static int clash_level(const struct flat_leaf *a, const struct flat_leaf *b)
+{
+    uint32_t count = MIN(a->step_count, b->step_count);
+
+    for (uint32_t i = 0; i < count && a->steps[i].array == b->steps[i].array; i++) {
+        if (a->steps[i].index == b->steps[i].index)
+            continue;
+        return is_plain_beside(a, b, i) || is_plain_beside(b, a, i) ? -1 : (int)i;
+    }
+    return -1;
+}
+
+bool pattern_leaves_fit(const struct flat_leaf *a, const struct flat_leaf *b)
+{
+    return clash_level(a, b) < 0;
+}
+
+/* ---- a list against one leaf ------------------------------------------------------------------
+ */
+
+/* Whether the leaf lies in that array at that level, in an element before the limit. */
+static bool is_before(const struct flat_leaf *leaf, int level, struct flat_step limit)
+{
+    return leaf->step_count > (uint32_t)level && leaf->steps[level].array == limit.array &&
+           leaf->steps[level].index < limit.index;
+}
+
+/* The leaf at i clashes with other at that level: the first index behind i where the clash may be
+ * over. Leaves of an array stand together, by element, so a binary search finds the place. */
+static size_t skip_clash(const struct leaf_list *list, size_t i, const struct flat_leaf *other,
+                         int level)
+{
+    struct flat_step limit = other->steps[level];
+    size_t low = i + 1, high = list->count;
+
+    if (list->leaves[i]->steps[level].index > limit.index)
+        limit.index = UINT32_MAX; /* behind the element: on to the end of the array */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (is_before(list->leaves[middle], level, limit))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* The first index >= i of a leaf that fits other. */
+static size_t next_fitting(struct search *s, const struct leaf_list *list, size_t i,
+                           const struct flat_leaf *other)
+{
+    while (i < list->count) {
+        const struct flat_leaf *leaf = list->leaves[i];
+        int level = clash_level(leaf, other);
+
+        s->looks++;
+        if (level < 0)
+            break;
+        /* Plain values beside objects may fit in between, so those are looked at one by one. */
+        if (is_around(leaf->path, other->path) || is_around(other->path, leaf->path))
+            i++;
+        else
+            i = skip_clash(list, i, other, level);
+    }
+    return i;
+}
+
+/* The first index >= i of a leaf that fits all those chosen so far. */
+static size_t next_possible(struct search *s, const struct leaf_list *list, size_t i)
+{
+    size_t start;
+
+    do {
+        start = i;
+        for (size_t k = 0; k < s->count && i < list->count; k++) {
+            if (s->candidates[k].chosen != NULL)
+                i = next_fitting(s, list, i, s->candidates[k].chosen);
+        }
+    } while (i != start && i < list->count);
+    return i;
+}
+
+/* ---- the search -------------------------------------------------------------------------------
+ */
+
+/* Throws away leaves of a that fit no leaf of b. */
+static void prune_against(struct search *s, struct candidate *a, const struct candidate *b)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < a->accepted.count; i++) {
+        const struct flat_leaf *leaf = a->accepted.leaves[i];
+
+        if (next_fitting(s, &b->accepted, 0, leaf) < b->accepted.count)
+            a->accepted.leaves[kept++] = leaf;
+    }
+    a->accepted.count = kept;
+}
+
+/* Fields that may be absent demand nothing of others, so they prune none. It may stop half-way,
+ * since it only saves work. */
+static void prune(struct search *s)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        for (size_t j = 0; j < s->count && s->looks <= LOOKS_MAX; j++) {
+            if (i != j && !s->candidates[j].field->allows_absent)
+                prune_against(s, &s->candidates[i], &s->candidates[j]);
+        }
+    }
+    s->looks = 0;
+}
+
+/* Whether no leaf of the field lies in the elements chosen, or beside all arrays. */
+static bool is_absent(struct search *s, const struct candidate *c)
+{
+    return next_possible(s, &c->all, 0) == c->all.count;
+}
+
+static bool absences_hold(struct search *s)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        const struct candidate *c = &s->candidates[i];
+
+        if (c->field->allows_absent && c->chosen == NULL && !is_absent(s, c))
+            return false;
+    }
+    return true;
+}
+
+/* Chooses leaves for the candidates from number n on. */
+static bool choose(struct search *s, size_t n)
+{
+    struct candidate *c = &s->candidates[n];
+
+    if (n == s->count)
+        return absences_hold(s);
+    for (size_t i = 0; s->looks <= LOOKS_MAX; i++) {
+        i = next_possible(s, &c->accepted, i);
+        if (i >= c->accepted.count)
+            break;
+        c->chosen = c->accepted.leaves[i];
+        if (choose(s, n + 1))
+            return true;
+        c->chosen = NULL;
+    }
+    return c->field->allows_absent && s->looks <= LOOKS_MAX && choose(s, n + 1);
+}
+
+/* ---- setting up -------------------------------------------------------------------------------
+ */
+
+static size_t count_leaves(const struct pattern_field *field, const struct flat *event)
+{
+    const struct flat_leaf *leaf = flat_find(event, field->path, field->path_hash);
+    size_t count = 0;
+
+    while (leaf != NULL) {
+        count++;
+        leaf = leaf->next < 0 ? NULL : &event->leaves[leaf->next];
+    }
+    return count;
+}
+
+/* Fills the lists of c, which lie at room; returns the rest of the room. */
+static const struct flat_leaf **gather(struct candidate *c, const struct flat *event,
+                                       const struct flat_leaf **room)
+{
+    const struct flat_leaf *leaf = flat_find(event, c->field->path, c->field->path_hash);
+    size_t total = count_leaves(c->field, event);
+
+    c->accepted.leaves = room;
+    c->all.leaves = room + total;
+    while (leaf != NULL) {
+        if (c->field->allows_absent)
+            c->all.leaves[c->all.count++] = leaf;
+        if (pattern_field_accepts(c->field, leaf))
+            c->accepted.leaves[c->accepted.count++] = leaf;
+        leaf = leaf->next < 0 ? NULL : &event->leaves[leaf->next];
+    }
+    return c->all.leaves + c->all.count;
+}
+
+static bool run(struct search *s, const struct pattern *p, const struct pattern_conjunction *c,
+                const struct flat *event, const struct flat_leaf **room)
+{
+    for (uint32_t i = 0; i < c->count; i++) {
+        s->candidates[i] = (struct candidate){.field = &p->fields[c->fields[i]]};
+        room = gather(&s->candidates[i], event, room);
+    }
+    prune(s);
+    return choose(s, 0);
+}
+
+bool pattern_search(const struct pattern *p, const struct pattern_conjunction *conjunction,
+                    const struct flat *event)
+{
+    const struct flat_leaf *few_leaves[LEAVES_ON_STACK];
+    struct candidate few_candidates[FIELDS_ON_STACK];
+    struct search s = {.candidates = few_candidates, .count = conjunction->count};
+    g_autofree struct candidate *many_candidates = NULL;
+    g_autofree const struct flat_leaf **many_leaves = NULL;
+    size_t room = 0;
+
+    for (uint32_t i = 0; i < conjunction->count; i++) /* each leaf in both lists, at most */
+        room += 2 * count_leaves(&p->fields[conjunction->fields[i]], event);
+    if (conjunction->count > FIELDS_ON_STACK)
+        s.candidates = many_candidates = g_new(struct candidate, conjunction->count);
+    if (room > LEAVES_ON_STACK)
+        many_leaves = g_new(const struct flat_leaf *, room);
+    return run(&s, p, conjunction, event, many_leaves != NULL ? many_leaves : few_leaves);
+}

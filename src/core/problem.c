@@ -1,0 +1,80 @@
+#include "core/problem.h"
+
+#include <stdarg.h>
+
+void problems_init(struct problems *p)
+{
+    *p = (struct problems){.count = 0};
+}
+
+/* Accepts NULL; p is empty and usable afterwards. */
+void problems_done(struct problems *p)
+{
+    if (p == NULL)
+        return;
+    for (size_t i = 0; i < p->count; i++) {
+        g_free(p->items[i].pointer);
+        g_free(p->items[i].detail);
+    }
+    problems_init(p);
+}
+
+void problems_add(struct problems *p, const char *pointer, const char *format, ...)
+{
+    va_list args;
+
+    p->total++;
+    if (p->count == PROBLEMS_MAX)
+        return;
+    va_start(args, format);
+    p->items[p->count].pointer = g_strdup(pointer);
+    p->items[p->count].detail = g_strdup_vprintf(format, args);
+    p->count++;
+    va_end(args);
+}
+
+/* The bytes that may stand in a URI fragment as they are, '~' aside (RFC 3986 section 3.5). */
+static bool is_fragment_byte(char c)
+{
+    return g_ascii_isalnum(c) || (c != '\0' && strchr("-._!$&'()*+,;=:@?", c) != NULL);
+}
+
+/* First RFC 6901 (section 3), then the fragment's own escapes (RFC 6901 section 6). */
+static void append_escaped(GString *out, char c)
+{
+    if (c == '~')
+        g_string_append(out, "~0");
+    else if (c == '/')
+        g_string_append(out, "~1");
+    else if (is_fragment_byte(c))
+        g_string_append_c(out, c);
+    else
+        g_string_append_printf(out, "%%%02X", (unsigned char)c);
+}
+
+char *problem_pointer(const char *parent, struct slice key)
+{
+    GString *out = g_string_new(parent);
+
+    g_string_append_c(out, '/');
+    for (size_t i = 0; i < key.size; i++)
+        append_escaped(out, key.data[i]);
+    return g_string_free(out, FALSE);
+}
+
+char *problem_pointer_index(const char *parent, size_t index)
+{
+    return g_strdup_printf("%s/%" G_GSIZE_FORMAT, parent, index);
+}
+
+char *problems_text(const struct problems *p)
+{
+    GString *out = g_string_new(NULL);
+
+    for (size_t i = 0; i < p->count; i++)
+        g_string_append_printf(out, "%s%s: %s", i == 0 ? "" : "; ", p->items[i].pointer,
+                               p->items[i].detail);
+    if (p->total > p->count)
+        g_string_append_printf(out, "; and %" G_GSIZE_FORMAT " more", p->total - p->count);
+    return g_string_free(out, FALSE);
+}
