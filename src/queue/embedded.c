@@ -1,0 +1,271 @@
+/* embedded: the queue as one SQLite file, <folder>/queue.db, which is also the store of raw events.
+ *
+ *   publisher ──BEGIN IMMEDIATE, INSERT…, COMMIT (one sync)──▶ queue.db-wal ──▶ queue.db
+ *                                                                   └──▶ consumer, other readers
+ *
+ * A batch is one transaction with synchronous=FULL: when publish returns true, it survives a power
+ * cut. The position of the consumer is kept by the store, in the transaction of the results.
+ * File layout: embedded_sql.c.
+ */
+#include "queue/embedded_internal.h"
+
+#include "common/error.h"
+
+#define FILE_NAME        "queue.db"
+#define CHECKPOINT_PAGES 6000 /* 24 MiB of log; 4,000-8,000 measured best (DESIGN.md 4) */
+#define CHECKPOINT_RETRY 1000 /* when readers were in the way: pages until the next try */
+
+/* ---- publish --------------------------------------------------------------------------------- */
+
+/* Text as TEXT, so that the sqlite3 shell shows it; with a NUL inside as BLOB, because SQLite's
+ * functions cut text there. Borrowed until the statement is reset. */
+static int bind_bytes(sqlite3_stmt *statement, int index, struct slice s)
+{
+    if (s.size == 0)
+        return sqlite3_bind_text(statement, index, "", 0, SQLITE_STATIC);
+    if (memchr(s.data, '\0', s.size) != NULL)
+        return sqlite3_bind_blob64(statement, index, s.data, s.size, SQLITE_STATIC);
+    return sqlite3_bind_text64(statement, index, s.data, s.size, SQLITE_STATIC, SQLITE_UTF8);
+}
+
+static int insert_message(sqlite3_stmt *insert, const struct queue_message *m, int64_t seq)
+{
+    sqlite3_bind_int64(insert, 1, seq);
+    sqlite3_bind_int64(insert, 2, m->published_at_us);
+    bind_bytes(insert, 3, m->key);
+    bind_bytes(insert, 4, m->correlation);
+    if (m->trace.size > 0)
+        bind_bytes(insert, 5, m->trace);
+    else
+        sqlite3_bind_null(insert, 5);
+    if (m->reference > 0)
+        sqlite3_bind_int64(insert, 6, m->reference);
+    else
+        sqlite3_bind_null(insert, 6);
+    bind_bytes(insert, 7, m->body); /* a bind that fails leaves NULL, which the table refuses */
+    return embedded_run(insert);
+}
+
+/* Undoes the batch in hand. When that fails, or when the commit itself met an I/O error, nobody
+ * knows what is on the disk: the queue is dead from then on. */
+static void abandon(struct embedded *e, int rc, GError **error)
+{
+    struct embedded_writer *w = &e->writer;
+    g_autoptr(GError) reason = NULL;
+    int code = embedded_fail(e, w->db, rc, "append to", &reason);
+
+    if (sqlite3_get_autocommit(w->db) == 0 && embedded_run(w->rollback) != SQLITE_OK &&
+        sqlite3_get_autocommit(w->db) == 0)
+        code = reason->code = EF_ERROR_FATAL;
+    if (code == EF_ERROR_FATAL)
+        backlog_kill(&e->backlog);
+    g_propagate_error(error, g_steal_pointer(&reason));
+}
+
+/* The durable step. After false nothing of the batch is in the file, or the queue is dead. */
+static bool append_batch(struct embedded *e, const struct queue_message *messages, size_t count,
+                         int64_t last_seq, GError **error)
+{
+    struct embedded_writer *w = &e->writer;
+    int rc = embedded_run(w->begin);
+
+    for (size_t i = 0; rc == SQLITE_OK && i < count; i++)
+        rc = insert_message(w->insert, &messages[i], last_seq + 1 + (int64_t)i);
+    if (rc == SQLITE_OK)
+        rc = embedded_run(w->commit);
+    if (rc != SQLITE_OK)
+        abandon(e, rc, error);
+    sqlite3_clear_bindings(w->insert);
+    return rc == SQLITE_OK;
+}
+
+/* Tells the consumer, after the commit. The fingerprints are made before the lock is taken. */
+static void announce(struct embedded *e, struct queue_message *messages, size_t count,
+                     int64_t last_seq)
+{
+    GArray *entries = e->writer.entries;
+
+    g_array_set_size(entries, 0);
+    for (size_t i = 0; i < count; i++) {
+        struct backlog_entry entry = backlog_entry_of(messages[i].key, messages[i].published_at_us);
+
+        messages[i].seq = last_seq + 1 + (int64_t)i;
+        g_array_append_val(entries, entry);
+    }
+    backlog_append(&e->backlog, (const struct backlog_entry *)(const void *)entries->data, count);
+}
+
+/* SQLite calls this after each commit with the size of the log. It takes the place of the built-in
+ * checkpoint, which drops I/O errors. */
+static int note_wal_pages(void *user, sqlite3 *db, const char *schema, int pages)
+{
+    struct embedded_writer *w = user;
+
+    (void)db;
+    (void)schema;
+    if (pages < w->wal_pages) /* the log has started anew */
+        w->checkpoint_at = CHECKPOINT_PAGES;
+    w->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+/* Moves the log's content into the file when it has grown large, without waiting for readers. The
+ * batch is durable already, so a failure is not the caller's; but one that leaves a failed sync
+ * behind ends the queue. */
+static void checkpoint(struct embedded *e)
+{
+    struct embedded_writer *w = &e->writer;
+    int rc;
+
+    if (w->wal_pages < w->checkpoint_at)
+        return;
+    rc = sqlite3_wal_checkpoint_v2(w->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    w->checkpoint_at = w->wal_pages + CHECKPOINT_RETRY;
+    if (rc != SQLITE_OK && embedded_fail(e, w->db, rc, "write", NULL) == EF_ERROR_FATAL)
+        backlog_kill(&e->backlog);
+}
+
+static bool embedded_publish(struct queue *q, struct queue_message *messages, size_t count,
+                             GError **error)
+{
+    struct embedded *e = embedded_of(q);
+    int64_t last_seq;
+
+    g_assert(e->is_sought && !e->is_read_only);
+    if (!backlog_admit(&e->backlog, count, &last_seq, error) ||
+        !append_batch(e, messages, count, last_seq, error))
+        return false;
+    announce(e, messages, count, last_seq);
+    checkpoint(e);
+    return true;
+}
+
+/* ---- the consumer's position ----------------------------------------------------------------- */
+
+static bool embedded_ack(struct queue *q, int64_t seq, GError **error)
+{
+    struct embedded *e = embedded_of(q);
+
+    (void)error;
+    g_assert(seq <= e->received);
+    backlog_drop(&e->backlog, seq);
+    return true;
+}
+
+/* Messages that were settled but are not in the file: it was cut or replaced, and new messages
+ * would get numbers that the store takes for done. */
+static bool check_position(const struct embedded *e, int64_t seq, int64_t last_seq, GError **error)
+{
+    if (seq <= last_seq)
+        return true;
+    g_set_error(error, EF_ERROR, EF_ERROR_CORRUPT,
+                "%s ends at message %" G_GINT64_FORMAT ", but message %" G_GINT64_FORMAT
+                " was processed already: the file was cut or replaced",
+                e->path, last_seq, seq);
+    return false;
+}
+
+static bool embedded_seek(struct queue *q, int64_t seq, GError **error)
+{
+    struct embedded *e = embedded_of(q);
+    int64_t last_seq;
+
+    g_assert(!e->is_sought);
+    if (!embedded_last_seq(e, e->consumer, &last_seq, error) ||
+        !check_position(e, seq, last_seq, error) || !embedded_load_backlog(e, seq, error))
+        return false;
+    e->received = seq;
+    e->is_sought = true;
+    return true;
+}
+
+static void embedded_stats(struct queue *q, struct queue_stats *out)
+{
+    backlog_stats(&embedded_of(q)->backlog, out);
+}
+
+static void embedded_stop(struct queue *q)
+{
+    backlog_stop(&embedded_of(q)->backlog);
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+/* The writer goes last: the last connection to close moves the log into the file. */
+static void embedded_close(struct queue *q)
+{
+    struct embedded *e = embedded_of(q);
+
+    g_ptr_array_unref(e->pool);
+    embedded_reader_free(e->consumer);
+    embedded_close_writer(e);
+    backlog_done(&e->backlog);
+    g_mutex_clear(&e->pool_lock);
+    g_free(e->path);
+    g_free(e);
+}
+
+static void free_reader(void *reader)
+{
+    embedded_reader_free(reader);
+}
+
+static struct embedded *embedded_new(const struct queue_options *options)
+{
+    struct embedded *e = g_new0(struct embedded, 1);
+
+    e->queue.ops = &queue_embedded_ops;
+    e->path = g_build_filename(options->folder, FILE_NAME, NULL);
+    e->is_read_only = options->read_only;
+    backlog_init(&e->backlog, options->waiting_max);
+    e->writer.entries = g_array_new(FALSE, FALSE, sizeof(struct backlog_entry));
+    e->writer.checkpoint_at = CHECKPOINT_PAGES;
+    g_mutex_init(&e->pool_lock);
+    e->pool = g_ptr_array_new_with_free_func(free_reader);
+    return e;
+}
+
+/* Opens what there is to open; on false the caller closes the half-built queue. */
+static bool embedded_connect(struct embedded *e, GError **error)
+{
+    int64_t last_seq;
+
+    if (!embedded_look(e, error) || (!e->is_read_only && !embedded_open_writer(e, error)))
+        return false;
+    if (!e->is_read_only)
+        sqlite3_wal_hook(e->writer.db, note_wal_pages, &e->writer);
+    e->consumer = embedded_reader_new(e, error);
+    if (e->consumer == NULL || !embedded_last_seq(e, e->consumer, &last_seq, error))
+        return false;
+    backlog_start(&e->backlog, last_seq);
+    e->is_open = true;
+    return true;
+}
+
+static struct queue *embedded_open(const struct queue_options *options, GError **error)
+{
+    struct embedded *e;
+
+    g_assert(options->folder != NULL);
+    e = embedded_new(options);
+    if (embedded_connect(e, error))
+        return &e->queue;
+    embedded_close(&e->queue);
+    return NULL;
+}
+
+const struct queue_ops queue_embedded_ops = {
+    .name = "embedded",
+    .flags = QUEUE_KEEPS | QUEUE_NEEDS_SEEK,
+    .open = embedded_open,
+    .publish = embedded_publish,
+    .receive = embedded_receive,
+    .ack = embedded_ack,
+    .seek = embedded_seek,
+    .read = embedded_read,
+    .find = embedded_find,
+    .stats = embedded_stats,
+    .check = embedded_check,
+    .stop = embedded_stop,
+    .close = embedded_close,
+};
