@@ -1,0 +1,176 @@
+/* Campaigns: every version is a row that never changes, and a head says which one counts.
+ *
+ * A change reads the head, decides, writes version and head and bumps the generation, in one
+ * transaction: two writers with the same expected version cannot both win. Deleting only marks the
+ * head, so the versions stay readable and their numbers go on if the id is made again.
+ */
+#include "store/sqlite_internal.h"
+
+#include "common/error.h"
+
+struct change {
+    const struct store_campaign_write *write;
+    struct arena *a;               /* NULL: nobody wants the result */
+    struct store_campaign *result; /* set in the transaction */
+};
+
+/* Columns as in CAMPAIGN_COLUMNS of sqlite_db.c. */
+static struct store_campaign read_campaign(sqlite3_stmt *statement, struct arena *a)
+{
+    return (struct store_campaign){
+        .id = arena_copy(a, store_db_column(statement, 0)),
+        .version = sqlite3_column_int64(statement, 1),
+        .name = arena_copy(a, store_db_column(statement, 2)),
+        .status = arena_copy(a, store_db_column(statement, 3)),
+        .document = arena_copy(a, store_db_column(statement, 4)),
+        .created_at_us = sqlite3_column_int64(statement, 5),
+        .updated_at_us = sqlite3_column_int64(statement, 6),
+        .is_deleted = sqlite3_column_int(statement, 7) != 0,
+    };
+}
+
+/* false: error, or (version 0) there is none. */
+static bool read_current(struct store_db *c, struct slice id, struct arena *a,
+                         struct store_campaign *out, GError **error)
+{
+    struct store_value values[] = {VALUE_TEXT(id)};
+    sqlite3_stmt *statement = store_db_bind(c, ST_CAMPAIGN_CURRENT, values, 1, error);
+    int code;
+
+    *out = (struct store_campaign){0};
+    if (statement == NULL)
+        return false;
+    code = sqlite3_step(statement);
+    if (code == SQLITE_ROW)
+        *out = read_campaign(statement, a);
+    return store_db_end(c, statement, code, error);
+}
+
+/* May the change be made on what is there now? */
+static bool check_change(const struct store_campaign_write *w, const struct store_campaign *now,
+                         GError **error)
+{
+    bool is_live = now->version > 0 && !now->is_deleted;
+
+    if (w->change == STORE_CAMPAIGN_CREATE && is_live) {
+        g_set_error(error, EF_ERROR, EF_ERROR_CONFLICT, "campaign '%.*s' exists already",
+                    SLICE_ARG(w->id));
+        return false;
+    }
+    if (w->change != STORE_CAMPAIGN_CREATE && !is_live) {
+        g_set_error(error, EF_ERROR, EF_ERROR_MISSING, "there is no campaign '%.*s'",
+                    SLICE_ARG(w->id));
+        return false;
+    }
+    if (w->change == STORE_CAMPAIGN_CREATE || w->expected_version == 0 ||
+        w->expected_version == now->version)
+        return true;
+    g_set_error(error, EF_ERROR, EF_ERROR_CONFLICT,
+                "campaign '%.*s' is at version %" G_GINT64_FORMAT ", not %" G_GINT64_FORMAT,
+                SLICE_ARG(w->id), now->version, w->expected_version);
+    return false;
+}
+
+/* The next version becomes the current one; a campaign made again starts with a new creation time.
+ */
+static bool write_version(struct store_sqlite *s, const struct store_campaign_write *w,
+                          const struct store_campaign *now, GError **error)
+{
+    int64_t created = w->change == STORE_CAMPAIGN_CREATE ? w->at_us : now->created_at_us;
+    struct store_value head[] = {VALUE_TEXT(w->id), VALUE_INTEGER(now->version + 1)};
+    struct store_value values[8] = {
+        VALUE_TEXT(w->id),       VALUE_INTEGER(now->version + 1), VALUE_TEXT(w->name),
+        VALUE_TEXT(w->status),   VALUE_TEXT(w->document),         VALUE_INTEGER(created),
+        VALUE_INTEGER(w->at_us),
+    };
+
+    values[7] = VALUE_INTEGER(store_db_checksum(values, 7, s->scratch));
+    return store_db_run(s->writer, ST_INSERT_VERSION, values, 8, error) &&
+           store_db_run(s->writer, ST_PUT_HEAD, head, 2, error);
+}
+
+/* The version row stays as it is. */
+static bool write_deleted(struct store_sqlite *s, const struct store_campaign_write *w,
+                          GError **error)
+{
+    struct store_value values[] = {VALUE_TEXT(w->id), VALUE_INTEGER(w->at_us)};
+
+    return store_db_run(s->writer, ST_DELETE_HEAD, values, 2, error);
+}
+
+/* The result is read back, so it is what the next reader will see. */
+static bool change_body(struct store_sqlite *s, void *user, GError **error)
+{
+    struct change *change = user;
+    const struct store_campaign_write *w = change->write;
+    struct store_value generation[] = {VALUE_TEXT(SLICE("campaign_generation")), VALUE_INTEGER(1)};
+    struct store_campaign now;
+
+    if (!read_current(s->writer, w->id, change->a, &now, error) || !check_change(w, &now, error))
+        return false;
+    if (w->change == STORE_CAMPAIGN_DELETE ? !write_deleted(s, w, error)
+                                           : !write_version(s, w, &now, error))
+        return false;
+    return store_db_run(s->writer, ST_COUNT_UP, generation, 2, error) &&
+           read_current(s->writer, w->id, change->a, change->result, error);
+}
+
+/* Without an arena of the caller's the result goes into one that is dropped. */
+bool store_sqlite_write_campaign(struct store *store, const struct store_campaign_write *write,
+                                 struct arena *a, struct store_campaign *result, GError **error)
+{
+    struct store_sqlite *s = (struct store_sqlite *)store;
+    struct store_campaign written;
+    struct arena own;
+    struct change change = {.write = write, .a = a != NULL ? a : &own, .result = &written};
+    bool ok;
+
+    arena_init(&own);
+    ok = store_sqlite_write(s, change_body, &change, error);
+    arena_done(&own);
+    if (ok && result != NULL)
+        *result = written;
+    return ok;
+}
+
+/* By id, so that the worker compiles them in a stable order. */
+static bool read_live(struct store_db *c, struct arena *a, GArray *rows, GError **error)
+{
+    sqlite3_stmt *statement = store_db_bind(c, ST_LIVE_CAMPAIGNS, NULL, 0, error);
+    int code;
+
+    if (statement == NULL)
+        return false;
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+        struct store_campaign row = read_campaign(statement, a);
+
+        g_array_append_val(rows, row);
+    }
+    return store_db_end(c, statement, code, error);
+}
+
+/* Generation and rows are of one read transaction: they belong together. */
+bool store_sqlite_load_campaigns(struct store *store, int64_t known, struct arena *a,
+                                 int64_t *generation, struct store_campaign **out, size_t *count,
+                                 GError **error)
+{
+    struct store_sqlite *s = (struct store_sqlite *)store;
+    g_autoptr(GArray) rows = g_array_new(FALSE, FALSE, sizeof(struct store_campaign));
+    struct store_db *c = store_sqlite_begin_read(s, error);
+    int64_t current = 0;
+    bool ok;
+
+    if (c == NULL)
+        return false;
+    ok = store_db_get(c, ST_GENERATION, NULL, 0, NULL, &current, error) &&
+         (current == known || read_live(c, a, rows, error));
+    store_sqlite_end_read(s, c);
+    if (!ok)
+        return false;
+    *generation = current;
+    *count = rows->len;
+    *out = ARENA_NEW(a, struct store_campaign, rows->len);
+    if (rows->len > 0)
+        memcpy(*out, rows->data, rows->len * sizeof(**out));
+    return true;
+}

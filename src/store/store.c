@@ -1,0 +1,150 @@
+/* The checked door to the stores: every call of the program passes here once.
+ *
+ * Arguments are asserted (a wrong one is a bug of ours), errors and the durations and sizes of
+ * settlements are counted, so that a backend sees valid calls only and counts nothing itself.
+ * A decorator (fault) calls its inner store's ops directly, or everything would count twice.
+ */
+#include "store/store.h"
+
+#include "common/clock.h"
+#include "common/error.h"
+#include "common/metrics.h"
+
+/* The registry. A new backend is one line here and one in the contract tests' list. */
+static const struct store_ops *const backends[] = {
+    &store_sqlite_ops,
+    &store_memory_ops,
+    &store_fault_ops,
+};
+
+const struct store_ops *store_find_backend(const char *name)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(backends); i++)
+        if (strcmp(backends[i]->name, name) == 0)
+            return backends[i];
+    return NULL;
+}
+
+/* Counts errors that are the store's trouble; a conflict or a missing row is an answer. */
+static bool note(struct store *s, bool ok, GError *const *error)
+{
+    bool is_answer = false;
+
+    if (!ok && error != NULL && *error != NULL)
+        is_answer = g_error_matches(*error, EF_ERROR, EF_ERROR_CONFLICT) ||
+                    g_error_matches(*error, EF_ERROR, EF_ERROR_MISSING);
+    if (!ok && !is_answer)
+        metric_add(s->errors, 1);
+    return ok;
+}
+
+/* The metrics are asked for here, not at file scope, so that the module has no state of its own. */
+struct store *store_open(const struct store_ops *ops, const struct store_options *options,
+                         GError **error)
+{
+    struct store *s;
+
+    g_assert(ops != NULL && options != NULL);
+    s = ops->open(options, error);
+    if (s == NULL)
+        return NULL;
+    s->settle_seconds =
+        metrics_histogram("store_settle_duration_seconds", "How long one settle transaction took.",
+                          NULL, METRICS_SECONDS, METRICS_SECONDS_COUNT);
+    s->settle_batch =
+        metrics_histogram("store_settle_batch_size", "Outcomes settled in one transaction.", NULL,
+                          METRICS_BATCH, METRICS_BATCH_COUNT);
+    s->errors = metrics_counter("store_errors_total", "Calls of the store that failed.", NULL);
+    return s;
+}
+
+bool store_seen(struct store *s, const struct store_key *keys, size_t count, struct store_seen *out,
+                GError **error)
+{
+    g_assert(count == 0 || (keys != NULL && out != NULL));
+    if (count == 0)
+        return true;
+    return note(s, s->ops->seen(s, keys, count, out, error), error);
+}
+
+bool store_begin_attempt(struct store *s, int64_t seq, int64_t at_us, int *attempt, GError **error)
+{
+    g_assert(seq > 0 && attempt != NULL);
+    return note(s, s->ops->begin_attempt(s, seq, at_us, attempt, error), error);
+}
+
+/* What the types cannot say about one outcome. */
+static void assert_outcome(const struct store_outcome *o)
+{
+    g_assert(o->seq > 0 && o->kind <= STORE_RETRY);
+    g_assert(o->match_count == 0 || (o->kind == STORE_PROCESSED && o->matches != NULL));
+    g_assert(o->kind != STORE_DUPLICATE || o->duplicate_of > 0);
+}
+
+bool store_settle(struct store *s, const struct store_settlement *what, GError **error)
+{
+    int64_t start_us;
+    bool ok;
+
+    g_assert(what->position >= 0 && (what->count == 0 || what->outcomes != NULL));
+    for (size_t i = 0; i < what->count; i++)
+        assert_outcome(&what->outcomes[i]);
+    /* Nothing to write is nothing to make durable. */
+    if (what->count == 0 && what->position == 0)
+        return true;
+    start_us = clock_monotonic_us();
+    ok = s->ops->settle(s, what, error);
+    metric_observe(s->settle_seconds, (double)(clock_monotonic_us() - start_us) / 1e6);
+    if (ok)
+        metric_observe(s->settle_batch, (double)what->count);
+    return note(s, ok, error);
+}
+
+bool store_retries(struct store *s, int64_t until_us, size_t max, struct arena *a,
+                   struct store_retry **out, size_t *count, GError **error)
+{
+    g_assert(max > 0 && a != NULL && out != NULL && count != NULL);
+    return note(s, s->ops->retries(s, until_us, max, a, out, count, error), error);
+}
+
+bool store_write_campaign(struct store *s, const struct store_campaign_write *write,
+                          struct arena *a, struct store_campaign *result, GError **error)
+{
+    g_assert(write->id.size > 0 && write->change <= STORE_CAMPAIGN_DELETE);
+    g_assert(result == NULL || a != NULL);
+    return note(s, s->ops->write_campaign(s, write, a, result, error), error);
+}
+
+bool store_load_campaigns(struct store *s, int64_t known, struct arena *a, int64_t *generation,
+                          struct store_campaign **out, size_t *count, GError **error)
+{
+    g_assert(a != NULL && generation != NULL && out != NULL && count != NULL);
+    return note(s, s->ops->load_campaigns(s, known, a, generation, out, count, error), error);
+}
+
+bool store_list(struct store *s, const struct store_query *query, struct arena *a, store_row_fn row,
+                void *user, struct store_page *page, GError **error)
+{
+    g_assert(query->view <= STORE_VERSIONS && query->limit > 0);
+    g_assert(query->view != STORE_VERSIONS || query->campaign_id.size > 0);
+    g_assert(a != NULL && row != NULL && page != NULL);
+    return note(s, s->ops->list(s, query, a, row, user, page, error), error);
+}
+
+bool store_get_summary(struct store *s, struct store_summary *out, GError **error)
+{
+    g_assert(out != NULL);
+    return note(s, s->ops->summary(s, out, error), error);
+}
+
+bool store_check(struct store *s, enum store_check level, GPtrArray *problems, GError **error)
+{
+    g_assert(problems != NULL && level <= STORE_CHECK_FULL);
+    return note(s, s->ops->check(s, level, problems, error), error);
+}
+
+void store_close(struct store *s)
+{
+    if (s != NULL)
+        s->ops->close(s);
+}
