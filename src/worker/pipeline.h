@@ -1,0 +1,124 @@
+/* pipeline: what the worker does to a batch: a table of steps, each run over the whole range.
+ *
+ *   items[from .. from+count) ─▶ decode ▸ validate ▸ dedupe ▸ enrich ▸ match ▸ settle
+ *
+ * decode   bytes -> flat                     broken JSON ends as failed "invalid"
+ * validate flat -> envelope and field rules  a broken rule ends as failed "invalid"
+ * dedupe   seen before? (after validate, since the identity is read from a checked envelope)
+ * enrich   what the engine knows: correlation id, time, worker, attempt
+ * match    against the snapshot of the active campaigns
+ * settle   every end of the range, and the position, in ONE transaction
+ *
+ * What it guarantees: a run either settles the whole range or changes nothing, and may be run again
+ * over the same items, or over a part of them: every run decides everything anew from the messages
+ * and the store. That is why the first of two copies inside a range can be trusted: either it is
+ * processed together with what was decided about the second, or nothing is.
+ * What it does not do: split, wait, try again (batch.h), keep campaigns up to date (campaigns.h).
+ * Threads: the worker's only.
+ */
+#ifndef WORKER_PIPELINE_H
+#define WORKER_PIPELINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/arena.h"
+#include "core/campaign.h"
+#include "core/event.h"
+#include "core/flat.h"
+#include "core/problem.h"
+#include "queue/queue.h"
+#include "store/store.h"
+#include "worker/worker.h"
+
+/* How far an item has come in this run. */
+enum item_state {
+    ITEM_OPEN,    /* no end yet: the next step looks at it */
+    ITEM_ENDED,   /* kind and what belongs to it are decided */
+    ITEM_SETTLED, /* was settled earlier: nothing to do, nothing to write */
+};
+
+/* One message on its way. Slots are reused from batch to batch. */
+struct item {
+    /* What it is; set by pipeline_load. */
+    const struct queue_message *message; /* borrowed until the next batch */
+    int attempt;                         /* the number of this attempt, 1.. */
+    int64_t first_failed_at_us;          /* 0: never failed before */
+
+    /* What was found out about it across runs. */
+    bool is_settled;  /* its end is in the store already */
+    bool has_begun;   /* its attempt is noted in the store (suspicious mode) */
+    bool has_verdict; /* its end was decided outside of the steps: kind, reason, error stand */
+    bool is_bare;     /* not even its failure can be stored: write nothing that came from outside */
+    bool is_large;    /* its flat is given back after the batch */
+
+    /* What the steps decide; anew in each run. */
+    enum item_state state;
+    enum store_outcome_kind kind;
+    bool has_event; /* event is set */
+    struct event event;
+    uint64_t fingerprint; /* of (source, event_id) */
+    const char *reason;   /* FAILED, RETRY */
+    const char *error;
+    int64_t duplicate_of;
+    int64_t retry_at_us;
+    struct slice correlation;
+    int64_t processed_at_us;
+    const struct store_match *matches; /* live in the pipeline's arena */
+    size_t match_count;
+
+    char correlation_buffer[EVENT_CORRELATION_BUFFER];
+    struct flat flat; /* of this slot; grown once, kept while small */
+};
+
+/* How a range ended, for the metrics. */
+struct pipeline_tally {
+    uint64_t processed, failed, duplicate, retried, matches;
+};
+
+struct pipeline {
+    struct store *store;
+    struct worker_options options;
+    char *crash_type; /* test hook: the event type that aborts the process; NULL = none */
+    struct campaign_set
+        *campaigns;     /* the snapshot to match against; owned; NULL before the first */
+    struct item *items; /* batch_max slots */
+    size_t items_max;
+    size_t flats_ready;  /* slots whose flat is initialised */
+    size_t count;        /* loaded items */
+    bool moves_position; /* received messages do, retries do not */
+    int64_t begun_us;    /* clock_monotonic_us when the batch was taken */
+    /* Of the run under way. */
+    struct arena arena;
+    struct problems problems;
+    GHashTable *firsts; /* struct item: the first of each identity in the range */
+    int64_t now_us;     /* wall clock */
+    struct pipeline_tally tally;
+};
+
+/* Borrows store, and options->id, until done. */
+void pipeline_init(struct pipeline *p, struct store *store, const struct worker_options *options);
+void pipeline_done(struct pipeline *p);
+
+/* Starts an empty batch; flats that have grown large are given back. */
+void pipeline_begin(struct pipeline *p, bool moves_position);
+
+/* Adds a message (at most batch_max) to the batch, in the order of seq. The message is borrowed
+ * until the next pipeline_begin. */
+struct item *pipeline_load(struct pipeline *p, const struct queue_message *message, int attempt,
+                           int64_t first_failed_at_us);
+
+/* Gives an item its end from outside: the steps leave it alone and settle writes it. The texts are
+ * borrowed until the next pipeline_begin. */
+void item_set_verdict(struct item *item, enum store_outcome_kind kind, const char *reason,
+                      const char *error);
+
+/* Ends an item inside a step. error lives in the pipeline's arena or for ever. */
+void item_fail(struct item *item, const char *reason, const char *error);
+
+/* Runs all steps over the range; p->tally says how it ended. After false nothing is settled.
+ * Errors: those of the store, prefixed with the step; INPUT: one of the items cannot be processed,
+ * split the range; CONFLICT: somebody settled one of them meanwhile, run again. */
+bool pipeline_run(struct pipeline *p, size_t from, size_t count, GError **error);
+
+#endif

@@ -1,0 +1,98 @@
+/* report: metrics and log lines of what was settled. Never a payload. */
+#include "common/clock.h"
+#include "common/log.h"
+#include "worker/worker_private.h"
+
+void report_init(struct worker_metrics *m)
+{
+    m->processed = metrics_counter("events_processed_total", "Events processed.", NULL);
+    m->failed = metrics_counter("events_failed_total", "Events set aside in failed_events.", NULL);
+    m->duplicate = metrics_counter("events_duplicate_total",
+                                   "Events that had been processed before, same body.", NULL);
+    m->retried = metrics_counter("events_retried_total",
+                                 "Failed attempts after which the event is tried again.", NULL);
+    m->matches = metrics_counter("campaign_matches_total", "Campaigns matched by events.", NULL);
+    m->active_workers = metrics_gauge("active_workers", "Workers that are running.", NULL);
+    m->duration = metrics_histogram("event_processing_duration_seconds",
+                                    "From the worker taking an event to its end being durable.",
+                                    NULL, METRICS_SECONDS, METRICS_SECONDS_COUNT);
+    m->batch_size = metrics_histogram("worker_batch_size", "Messages taken from the queue at once.",
+                                      NULL, METRICS_BATCH, METRICS_BATCH_COUNT);
+    m->lag = metrics_histogram("event_lag_seconds",
+                               "From the arrival of an event to its end being durable.", NULL,
+                               METRICS_SECONDS, METRICS_SECONDS_COUNT);
+}
+
+/* The wall clock may have been set back: no negative durations. */
+static double seconds_between(int64_t from_us, int64_t until_us)
+{
+    return until_us > from_us ? (double)(until_us - from_us) / 1e6 : 0;
+}
+
+/* A retry is no end yet, and of a lost message nobody knows when it came. */
+static bool has_lag(const struct item *item)
+{
+    return item->state == ITEM_ENDED && item->kind != STORE_RETRY &&
+           item->message->published_at_us > 0;
+}
+
+/* How many items from the first on have an end and came together with the first. */
+static size_t lag_run(const struct item *items, size_t count)
+{
+    size_t n = 0;
+
+    while (n < count && has_lag(&items[n]) &&
+           items[n].message->published_at_us == items[0].message->published_at_us)
+        n++;
+    return n;
+}
+
+/* Messages committed together carry the same arrival time: one observation for each run of them. */
+static void observe_lag(struct worker *w, const struct item *items, size_t count)
+{
+    int64_t now_us = clock_now_us();
+    size_t run;
+
+    for (size_t i = 0; i < count; i += MAX(run, 1)) {
+        run = lag_run(items + i, count - i);
+        if (run > 0)
+            metric_observe_n(w->metrics.lag,
+                             seconds_between(items[i].message->published_at_us, now_us), run);
+    }
+}
+
+/* The error text may quote the event, so it stays in the table; the log names where to look. */
+static void log_end(const struct item *item)
+{
+    struct slice event_id = item->has_event ? item->event.event_id : item->message->key;
+
+    if (item->kind == STORE_FAILED)
+        log_warn(LOG_MSG("event failed and was set aside"), LOG_TEXT("event_id", event_id),
+                 LOG_TEXT("correlation_id", item->correlation), LOG_STRING("reason", item->reason),
+                 LOG_INT("attempts", item->attempt), LOG_INT("seq", item->message->seq));
+    else if (item->kind == STORE_RETRY)
+        log_warn(LOG_MSG("event failed and will be tried again"), LOG_TEXT("event_id", event_id),
+                 LOG_TEXT("correlation_id", item->correlation), LOG_STRING("reason", item->reason),
+                 LOG_INT("attempts", item->attempt), LOG_INT("seq", item->message->seq));
+}
+
+void report_settled(struct worker *w, const struct item *items, size_t count)
+{
+    const struct pipeline_tally *tally = &w->pipeline.tally;
+    double duration = seconds_between(w->pipeline.begun_us, clock_monotonic_us());
+
+    metric_add(w->metrics.processed, tally->processed);
+    metric_add(w->metrics.failed, tally->failed);
+    metric_add(w->metrics.duplicate, tally->duplicate);
+    metric_add(w->metrics.retried, tally->retried);
+    metric_add(w->metrics.matches, tally->matches);
+    metric_observe_n(w->metrics.duration, duration,
+                     tally->processed + tally->failed + tally->duplicate);
+    observe_lag(w, items, count);
+    /* The usual batch has no failure: no need to look at its items. */
+    if (tally->failed + tally->retried == 0)
+        return;
+    for (size_t i = 0; i < count; i++)
+        if (items[i].state == ITEM_ENDED)
+            log_end(&items[i]);
+}

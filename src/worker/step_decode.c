@@ -1,0 +1,31 @@
+/* step_decode: the bytes of each message become a flat document. */
+#include "worker/steps.h"
+
+/* How much of the body flat_parse has not eaten, white space aside. */
+static bool has_rest(struct slice body, size_t used)
+{
+    const char *end = body.data + body.size;
+
+    return json_scan_space(body.data + used, end) != end;
+}
+
+/* The flat stays valid until the slot is used again: match needs it. */
+static void decode(struct pipeline *p, struct item *item)
+{
+    g_autoptr(GError) error = NULL;
+    size_t used = 0;
+
+    if (!flat_parse(&item->flat, item->message->body, 0, &used, &error))
+        item_fail(item, "invalid", arena_printf(&p->arena, "not valid JSON: %s", error->message));
+    else if (has_rest(item->message->body, used))
+        item_fail(item, "invalid", "not valid JSON: something follows the document");
+}
+
+bool step_decode(struct pipeline *p, struct item *items, size_t count, GError **error)
+{
+    (void)error;
+    for (size_t i = 0; i < count; i++)
+        if (items[i].state == ITEM_OPEN)
+            decode(p, &items[i]);
+    return true;
+}

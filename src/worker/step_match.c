@@ -1,0 +1,61 @@
+/* step_match: every campaign whose rules match; the event is then processed. */
+#include "common/error.h"
+#include "worker/steps.h"
+
+#ifdef EF_TEST_HOOKS
+/* The fault point for "an event that takes the process down". */
+static void crash_if_asked(const struct pipeline *p, const struct item *item)
+{
+    if (p->crash_type != NULL && slice_equal(item->event.event_type, slice_text(p->crash_type)))
+        abort();
+}
+#endif
+
+/* Whatever the probe says, it is this event that failed, not the infrastructure. */
+static bool probe(struct pipeline *p, const struct item *item, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+
+    if (p->options.probe == NULL ||
+        p->options.probe(p->options.probe_user, item->event.event_id, &cause))
+        return true;
+    g_set_error_literal(error, EF_ERROR, EF_ERROR_INPUT,
+                        cause != NULL ? cause->message : "the event cannot be processed");
+    return false;
+}
+
+/* Ids and rewards are borrowed from the set, which the pipeline holds until after settle. */
+static void match(struct pipeline *p, struct item *item)
+{
+    const struct campaign_set_entry *entries = NULL;
+    struct store_match *matches = NULL;
+    size_t count = 0;
+
+    if (p->campaigns != NULL)
+        count = campaign_set_match(p->campaigns, &item->flat, &p->arena, &entries);
+    if (count > 0)
+        matches = ARENA_NEW(&p->arena, struct store_match, count);
+    for (size_t i = 0; i < count; i++)
+        matches[i] = (struct store_match){.campaign_id = entries[i].id,
+                                          .campaign_version = entries[i].version,
+                                          .rewards = entries[i].then};
+    item->matches = matches;
+    item->match_count = count;
+    item->kind = STORE_PROCESSED;
+    item->state = ITEM_ENDED;
+}
+
+bool step_match(struct pipeline *p, struct item *items, size_t count, GError **error)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (items[i].state != ITEM_OPEN)
+            continue;
+#ifdef EF_TEST_HOOKS
+        crash_if_asked(p, &items[i]);
+#endif
+        if (!probe(p, &items[i], error))
+            return false;
+        match(p, &items[i]);
+    }
+    return true;
+}

@@ -1,0 +1,212 @@
+/* worker: the thread and its rounds.
+ *
+ *   start ▸ position ▸ campaigns ▸ ( due retries ▸ receive ▸ campaigns ▸ batch ▸ ack )*
+ *
+ * Every function on the way answers "may the thread go on"; whoever finds that it may not has said
+ * why already, so the way out is short.
+ */
+#include "worker/worker.h"
+
+#include "common/clock.h"
+#include "common/error.h"
+#include "common/log.h"
+#include "worker/campaigns.h"
+#include "worker/retry.h"
+#include "worker/worker_private.h"
+
+static bool is_stopping(struct worker *w)
+{
+    bool answer;
+
+    g_mutex_lock(&w->lock);
+    answer = w->is_stopping;
+    g_mutex_unlock(&w->lock);
+    return answer;
+}
+
+/* Waits, but not a moment longer than until stop. false = stopped. */
+static bool pause_for(struct worker *w, int64_t wait_us)
+{
+    int64_t until_us = g_get_monotonic_time() + wait_us;
+    bool is_woken = true;
+    bool answer;
+
+    g_mutex_lock(&w->lock);
+    while (!w->is_stopping && is_woken)
+        is_woken = g_cond_wait_until(&w->wake, &w->lock, until_us);
+    answer = !w->is_stopping;
+    g_mutex_unlock(&w->lock);
+    return answer;
+}
+
+void worker_die(struct worker *w, const char *message)
+{
+    if (w->has_died)
+        return;
+    w->has_died = true;
+    log_error(LOG_MSG("the worker cannot go on"), LOG_STRING("worker_id", w->options.id),
+              LOG_STRING("error", message));
+    if (w->options.on_fatal != NULL)
+        w->options.on_fatal(w->options.user, message);
+}
+
+/* Trouble that may end by itself: nothing was changed, the same can be tried again. */
+static bool is_passing(const GError *error)
+{
+    return g_error_matches(error, EF_ERROR, EF_ERROR_RETRY) ||
+           g_error_matches(error, EF_ERROR, EF_ERROR_FULL);
+}
+
+bool worker_recover(struct worker *w, GError **error)
+{
+    bool answer = false;
+
+    /* Being stopped is no trouble: it ends the thread without a word. */
+    if (is_passing(*error)) {
+        int64_t wait_us = retry_delay_us(RETRY_PAUSE_FIRST_MS, RETRY_PAUSE_LIMIT_MS,
+                                         (int)++w->failures, g_random_int());
+
+        log_warn(LOG_MSG("the worker is held up, trying again"),
+                 LOG_STRING("worker_id", w->options.id), LOG_STRING("error", (*error)->message),
+                 LOG_INT("wait_ms", wait_us / 1000));
+        answer = pause_for(w, wait_us);
+    } else if (!g_error_matches(*error, EF_ERROR, EF_ERROR_STOPPED)) {
+        worker_die(w, (*error)->message);
+    }
+    g_clear_error(error);
+    return answer;
+}
+
+/* Where the last life ended; what comes again up to there is known to be settled. */
+static bool load_position(struct worker *w)
+{
+    struct store_summary summary = {0};
+    GError *error = NULL;
+
+    while (!store_get_summary(w->store, &summary, &error))
+        if (!worker_recover(w, &error))
+            return false;
+    w->position = summary.position;
+    return true;
+}
+
+bool worker_refresh_campaigns(struct worker *w)
+{
+    GError *error = NULL;
+
+    while (!campaigns_refresh(w->store, &w->pipeline.campaigns, &error))
+        if (!worker_recover(w, &error))
+            return false;
+    return true;
+}
+
+/* Waits for messages, but no longer than until something else is to be done. */
+static bool receive(struct worker *w, struct queue_batch *batch)
+{
+    GError *error = NULL;
+    int64_t wait_ms = (retries_wait_us(w, WORKER_IDLE_MS * 1000) + 999) / 1000;
+
+    arena_reset(&w->arena);
+    while (!queue_receive(w->queue, w->options.batch_max, wait_ms, &w->arena, batch, &error))
+        if (!worker_recover(w, &error))
+            return false;
+    return true;
+}
+
+/* Tells the queue how far it may forget. Passing trouble is no matter: the next ack says it too. */
+static bool ack(struct worker *w, const struct queue_batch *batch)
+{
+    int64_t seq = MIN(w->position, batch->messages[batch->count - 1].seq);
+    g_autoptr(GError) error = NULL;
+
+    if (seq < batch->messages[0].seq || queue_ack(w->queue, seq, &error) || is_passing(error) ||
+        g_error_matches(error, EF_ERROR, EF_ERROR_STOPPED))
+        return true;
+    worker_die(w, error->message);
+    return false;
+}
+
+/* A message up to the position comes again after a lost ack or a restart: it has its end. */
+static void load_batch(struct worker *w, const struct queue_batch *batch)
+{
+    pipeline_begin(&w->pipeline, true);
+    for (size_t i = 0; i < batch->count; i++) {
+        struct item *item = pipeline_load(&w->pipeline, &batch->messages[i], 1, 0);
+
+        item->is_settled = batch->messages[i].seq <= w->position;
+    }
+    metric_observe(w->metrics.batch_size, (double)batch->count);
+}
+
+static bool run_received(struct worker *w)
+{
+    struct queue_batch batch = {0};
+    bool one_by_one = w->suspects_received;
+    bool is_whole;
+
+    if (!receive(w, &batch))
+        return false;
+    w->suspects_received = false; /* even when nothing waited: what comes now is new */
+    /* After the wait, so that a change made meanwhile holds for this batch. */
+    if (!worker_refresh_campaigns(w))
+        return false;
+    if (batch.count == 0)
+        return true;
+    load_batch(w, &batch);
+    is_whole = batch_run(w, one_by_one);
+    return ack(w, &batch) && is_whole;
+}
+
+static void *worker_main(void *user)
+{
+    struct worker *w = user;
+
+    metric_change(w->metrics.active_workers, 1);
+    log_info(LOG_MSG("worker started"), LOG_STRING("worker_id", w->options.id),
+             LOG_INT("batch_max", (int64_t)w->options.batch_max),
+             LOG_INT("suspicious", w->options.is_suspicious));
+    if (load_position(w) && worker_refresh_campaigns(w))
+        while (!is_stopping(w) && retries_run(w) && run_received(w))
+            ;
+    log_info(LOG_MSG("worker stopped"), LOG_STRING("worker_id", w->options.id),
+             LOG_INT("position", w->position));
+    metric_change(w->metrics.active_workers, -1);
+    return NULL;
+}
+
+struct worker *worker_start(struct queue *queue, struct store *store,
+                            const struct worker_options *options)
+{
+    struct worker *w = g_new0(struct worker, 1);
+
+    g_assert(options->batch_max > 0 && options->attempts_max > 0 && options->backoff_ms >= 0);
+    w->queue = queue;
+    w->store = store;
+    w->options = *options;
+    /* What ended the last process was in its first received batch or among its due retries. */
+    w->suspects_received = options->is_suspicious;
+    w->suspects_retries = options->is_suspicious;
+    g_mutex_init(&w->lock);
+    g_cond_init(&w->wake);
+    arena_init(&w->arena);
+    pipeline_init(&w->pipeline, store, options);
+    report_init(&w->metrics);
+    w->thread = g_thread_new("worker", worker_main, w);
+    return w;
+}
+
+void worker_stop(struct worker *w)
+{
+    if (w == NULL)
+        return;
+    g_mutex_lock(&w->lock);
+    w->is_stopping = true;
+    g_cond_signal(&w->wake);
+    g_mutex_unlock(&w->lock);
+    g_thread_join(w->thread);
+    pipeline_done(&w->pipeline);
+    arena_done(&w->arena);
+    g_cond_clear(&w->wake);
+    g_mutex_clear(&w->lock);
+    g_free(w);
+}

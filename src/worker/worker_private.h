@@ -1,0 +1,74 @@
+/* worker_private: what the files of the worker share: its struct, and how it deals with trouble.
+ *
+ *   worker.c   thread, rounds, trouble       batch.c    a batch to its end, culprits set aside
+ *   retries.c  what is due again             report.c   metrics and log lines of what was settled
+ */
+#ifndef WORKER_WORKER_PRIVATE_H
+#define WORKER_WORKER_PRIVATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/arena.h"
+#include "common/metrics.h"
+#include "worker/pipeline.h"
+#include "worker/worker.h"
+
+/* An idle worker goes round at least this often: campaign changes, retries, stop. */
+#define WORKER_IDLE_MS 500
+
+struct worker_metrics {
+    struct metric *processed, *failed, *duplicate, *retried, *matches;
+    struct metric *active_workers;
+    struct metric *duration, *batch_size, *lag;
+};
+
+struct worker {
+    struct queue *queue;
+    struct store *store;
+    GThread *thread;
+    GMutex lock;
+    GCond wake;
+    bool is_stopping; /* under lock */
+    /* The rest: the worker's thread only. */
+    struct worker_options options;
+    struct worker_metrics metrics;
+    struct pipeline pipeline;
+    struct arena arena;     /* the messages of the batch in hand and the texts of its verdicts */
+    int64_t position;       /* everything up to this seq is settled or in the retry table */
+    int64_t next_retry_us;  /* wall clock: look for due retries then; INT64_MAX = there are none */
+    unsigned failures;      /* of the infrastructure, in a row */
+    bool suspects_received; /* the next received batch goes one by one */
+    bool suspects_retries;  /* the same for the next batch of retries */
+    bool has_died;          /* on_fatal was called */
+};
+
+/* The infrastructure failed: waits (longer each time) after passing trouble, reports a lasting one
+ * to on_fatal. Clears the error. true = try the same again; false = the thread must end (fatal, or
+ * stopped meanwhile). */
+bool worker_recover(struct worker *w, GError **error);
+
+/* The thread must end: says so, once. */
+void worker_die(struct worker *w, const char *message);
+
+/* Makes changed campaigns known before a batch. false = the thread must end. */
+bool worker_refresh_campaigns(struct worker *w);
+
+/* Brings the loaded batch to its end; culprits are set aside, copies decided, position and
+ * next_retry_us kept up to date. one_by_one: with the attempt noted in the store before each.
+ * false = the thread must end; what is not settled comes again. */
+bool batch_run(struct worker *w, bool one_by_one);
+
+/* Processes the retries that are due, if any. false = the thread must end. */
+bool retries_run(struct worker *w);
+
+/* Units: microseconds until the next retry is due, 0 .. limit_us. */
+int64_t retries_wait_us(const struct worker *w, int64_t limit_us);
+
+/* Reports a settled range: counters, histograms, a line for each event that failed. */
+void report_settled(struct worker *w, const struct item *items, size_t count);
+
+/* The metrics, made once at start. */
+void report_init(struct worker_metrics *m);
+
+#endif
