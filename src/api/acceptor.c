@@ -1,0 +1,206 @@
+#include "api/acceptor.h"
+
+#include <errno.h>
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "api/conn.h"
+#include "api/loop.h"
+#include "common/log.h"
+
+#define ACCEPTOR_ROUND_MAX 128 /* connections taken from one listener before others have a turn */
+
+struct door_watch {
+    struct watch watch; /* first */
+    struct acceptor *acceptor;
+    unsigned door;
+};
+
+/* First loop's thread only. */
+struct acceptor {
+    struct loop *loop;
+    struct door_watch doors[2 * LISTENER_SOCKETS_MAX];
+    size_t door_count;
+    int64_t resume_us; /* INT64_MAX = not pausing */
+    unsigned refused;  /* connections in this round that were over a limit */
+};
+
+/* A connection on its way to its loop. */
+struct newcomer {
+    struct loop_mail mail; /* first */
+    int fd;
+    unsigned door;
+    uint64_t peer;
+};
+
+static void newcomer_arrive(struct loop *loop, struct loop_mail *mail)
+{
+    struct newcomer *n = (struct newcomer *)mail;
+    struct conn *c = conn_open(loop, n->fd, n->door, n->peer, true);
+
+    if (loop->is_draining)
+        conn_close_idle(c);
+    g_free(n);
+}
+
+/* ---- one connection -------------------------------------------------------------------------- */
+
+static struct loop *find_emptiest_loop(const struct server *s)
+{
+    struct loop *best = s->loops[0];
+
+    for (int i = 1; i < s->loop_count; i++)
+        if (atomic_load_explicit(&s->loops[i]->connections, memory_order_relaxed) <
+            atomic_load_explicit(&best->connections, memory_order_relaxed))
+            best = s->loops[i];
+    return best;
+}
+
+/* Over a limit: told so if there are not too many of those, too, else just closed. */
+static void acceptor_refuse(struct acceptor *a, int fd, unsigned door, const char *why)
+{
+    struct server *s = a->loop->server;
+    struct conn *c;
+
+    log_warn(LOG_MSG("a connection was refused"), LOG_STRING("reason", why));
+    if (atomic_load(&s->connections) >= s->options.connections_max + ACCEPTOR_REFUSED_MAX ||
+        a->refused++ >= ACCEPTOR_REFUSED_MAX) {
+        close(fd);
+        return;
+    }
+    atomic_fetch_add(&s->connections, 1);
+    atomic_fetch_add_explicit(&a->loop->connections, 1, memory_order_relaxed);
+    c = conn_open(a->loop, fd, door, 0, false);
+    conn_refuse(c, 503, "too-many-connections", why);
+    conn_run(c);
+}
+
+static void acceptor_deal(struct acceptor *a, int fd, unsigned door, uint64_t peer)
+{
+    struct server *s = a->loop->server;
+    struct loop *loop = find_emptiest_loop(s);
+    struct newcomer *n;
+
+    /* Counted here, so that a burst is spread before the loops have seen it. */
+    atomic_fetch_add(&s->connections, 1);
+    atomic_fetch_add_explicit(&loop->connections, 1, memory_order_relaxed);
+    if (loop == a->loop) {
+        conn_open(loop, fd, door, peer, true);
+        return;
+    }
+    n = g_new0(struct newcomer, 1);
+    n->mail.run = newcomer_arrive;
+    n->fd = fd;
+    n->door = door;
+    n->peer = peer;
+    loop_put(loop, &n->mail);
+}
+
+static void acceptor_take(struct acceptor *a, int fd, unsigned door, const struct sockaddr *address)
+{
+    struct server *s = a->loop->server;
+    uint64_t peer = peers_key(address);
+
+    if (s->options.connections_max > 0 && atomic_load(&s->connections) >= s->options.connections_max)
+        acceptor_refuse(a, fd, door, "the limit of open connections is reached");
+    else if (!peers_enter(s->peers, peer))
+        acceptor_refuse(a, fd, door, "the limit of open connections of one address is reached");
+    else
+        acceptor_deal(a, fd, door, peer);
+}
+
+/* ---- the listeners --------------------------------------------------------------------------- */
+
+static void acceptor_listen(struct acceptor *a, uint32_t events)
+{
+    for (size_t i = 0; i < a->door_count; i++) {
+        struct watch *w = &a->doors[i].watch;
+        struct epoll_event event = {.events = events, .data.ptr = w};
+
+        epoll_ctl(a->loop->epoll_fd, EPOLL_CTL_MOD, w->fd, &event);
+    }
+}
+
+/* The listener stays readable while descriptors are missing, so it must not be watched then. */
+static void acceptor_pause(struct acceptor *a, int number)
+{
+    log_warn(LOG_MSG("cannot accept connections, trying again soon"),
+             LOG_STRING("error", g_strerror(number)), LOG_INT("pause_ms", ACCEPTOR_PAUSE_MS));
+    acceptor_listen(a, 0);
+    a->resume_us = a->loop->now_us + ACCEPTOR_PAUSE_MS * 1000;
+}
+
+/* Errors that say "we lack something"; every other one concerns only that one connection. */
+static bool is_shortage(int number)
+{
+    return number == EMFILE || number == ENFILE || number == ENOBUFS || number == ENOMEM;
+}
+
+static void acceptor_ready(struct watch *w, uint32_t events)
+{
+    struct door_watch *d = (struct door_watch *)w;
+    struct acceptor *a = d->acceptor;
+
+    (void)events;
+    a->refused = 0;
+    for (int i = 0; i < ACCEPTOR_ROUND_MAX; i++) {
+        struct sockaddr_storage address = {0};
+        socklen_t size = sizeof(address);
+        int fd = accept4(w->fd, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd >= 0) {
+            acceptor_take(a, fd, d->door, (const struct sockaddr *)&address);
+        } else if (is_shortage(errno)) {
+            acceptor_pause(a, errno);
+            return;
+        } else if (errno == EAGAIN) {
+            return;
+        }
+    }
+}
+
+static void acceptor_add(struct acceptor *a, const struct listener *l, unsigned door)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        struct door_watch *d = &a->doors[a->door_count++];
+
+        *d = (struct door_watch){{acceptor_ready, l->fds[i]}, a, door};
+        if (!loop_watch(a->loop, &d->watch, true))
+            g_error("cannot watch a listener: %s", g_strerror(errno));
+    }
+}
+
+struct acceptor *acceptor_open(struct loop *loop)
+{
+    struct acceptor *a = g_new0(struct acceptor, 1);
+
+    a->loop = loop;
+    a->resume_us = INT64_MAX;
+    acceptor_add(a, &loop->server->main_door, ROUTE_MAIN);
+    acceptor_add(a, &loop->server->metrics_door, ROUTE_METRICS);
+    return a;
+}
+
+int64_t acceptor_resume_at(const struct acceptor *a)
+{
+    return a->resume_us;
+}
+
+void acceptor_resume(struct acceptor *a)
+{
+    a->resume_us = INT64_MAX;
+    acceptor_listen(a, EPOLLIN);
+}
+
+void acceptor_close(struct acceptor *a)
+{
+    if (a == NULL)
+        return;
+    for (size_t i = 0; i < a->door_count; i++)
+        acceptor_ready(&a->doors[i].watch, 0);
+    listener_close(&a->loop->server->main_door);
+    listener_close(&a->loop->server->metrics_door);
+    g_free(a);
+}

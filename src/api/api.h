@@ -1,0 +1,30 @@
+/* api: what the handlers work on: the engine's parts and a few facts about this process.
+ *
+ * Owned by the command that puts the parts together (cli/serve.c); borrowed by the server.
+ */
+#ifndef API_API_H
+#define API_API_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/rate.h"
+#include "intake/intake.h"
+#include "queue/queue.h"
+#include "store/store.h"
+
+struct api {
+    struct queue *queue;
+    struct store *store;
+    struct intake *intake;
+    struct rate *received_rate; /* sampled by the housekeeper */
+    struct rate *processed_rate;
+    const char *durability; /* "full"; shown by health */
+    int64_t started_us; /* wall clock */
+    struct intake_limits intake_limits;
+    atomic_bool is_draining; /* SIGTERM seen: ready answers 503 */
+    atomic_bool is_broken;   /* a commit failed: nothing is accepted any more */
+};
+
+#endif

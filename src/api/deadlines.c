@@ -1,0 +1,66 @@
+#include "api/deadlines.h"
+
+void deadlines_init(struct deadlines *d, const int64_t limits_ms[CONN_STATES])
+{
+    for (int i = 0; i < CONN_STATES; i++) {
+        g_queue_init(&d->lists[i]);
+        d->limits_us[i] = limits_ms[i] * 1000;
+    }
+}
+
+void deadlines_add(struct deadlines *d, struct deadline *item, enum conn_state state,
+                   int64_t now_us)
+{
+    int64_t limit_us = d->limits_us[state];
+
+    item->state = state;
+    item->at_us = limit_us > 0 ? now_us + limit_us : INT64_MAX;
+    g_queue_push_tail_link(&d->lists[state], &item->link);
+}
+
+void deadlines_move(struct deadlines *d, struct deadline *item, enum conn_state state,
+                    int64_t now_us)
+{
+    if (item->state == state)
+        return;
+    deadlines_remove(d, item);
+    deadlines_add(d, item, state, now_us);
+}
+
+void deadlines_remove(struct deadlines *d, struct deadline *item)
+{
+    g_queue_unlink(&d->lists[item->state], &item->link);
+}
+
+/* The item of a list that is due first. */
+static const struct deadline *deadlines_first(const struct deadlines *d, int state)
+{
+    const GList *head = d->lists[state].head;
+
+    /* link is the first member, so the link's address is the item's. */
+    return (const struct deadline *)head;
+}
+
+int64_t deadlines_next(const struct deadlines *d)
+{
+    int64_t next_us = INT64_MAX;
+
+    for (int i = 0; i < CONN_STATES; i++) {
+        const struct deadline *first = deadlines_first(d, i);
+
+        if (first != NULL && first->at_us < next_us)
+            next_us = first->at_us;
+    }
+    return next_us;
+}
+
+void *deadlines_find_due(const struct deadlines *d, int64_t now_us)
+{
+    for (int i = 0; i < CONN_STATES; i++) {
+        const struct deadline *first = deadlines_first(d, i);
+
+        if (first != NULL && first->at_us <= now_us)
+            return first->link.data;
+    }
+    return NULL;
+}

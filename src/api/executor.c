@@ -1,0 +1,68 @@
+#include "api/executor.h"
+
+#include <stdatomic.h>
+
+#include <glib.h>
+
+struct executor {
+    GAsyncQueue *queue;
+    GPtrArray *threads;      /* GThread, owned */
+    _Atomic size_t waiting;  /* items in the queue */
+    size_t queue_max;        /* immutable, like the rest */
+    executor_fn run;
+    void *user;
+};
+
+static void *executor_main(void *data)
+{
+    struct executor *e = data;
+    void *item;
+
+    /* The executor itself is the item that ends a thread. */
+    while ((item = g_async_queue_pop(e->queue)) != e) {
+        atomic_fetch_sub(&e->waiting, 1);
+        e->run(e->user, item);
+    }
+    return NULL;
+}
+
+struct executor *executor_open(int threads, size_t queue_max, executor_fn run, void *user)
+{
+    struct executor *e = g_new0(struct executor, 1);
+
+    e->queue = g_async_queue_new();
+    e->threads = g_ptr_array_new();
+    e->queue_max = queue_max;
+    e->run = run;
+    e->user = user;
+    for (int i = 0; i < threads; i++) {
+        char name[16];
+
+        g_snprintf(name, sizeof(name), "executor-%d", i);
+        g_ptr_array_add(e->threads, g_thread_new(name, executor_main, e));
+    }
+    return e;
+}
+
+bool executor_submit(struct executor *e, void *item)
+{
+    if (atomic_fetch_add(&e->waiting, 1) >= e->queue_max) {
+        atomic_fetch_sub(&e->waiting, 1);
+        return false;
+    }
+    g_async_queue_push(e->queue, item);
+    return true;
+}
+
+void executor_close(struct executor *e)
+{
+    if (e == NULL)
+        return;
+    for (guint i = 0; i < e->threads->len; i++)
+        g_async_queue_push(e->queue, e);
+    for (guint i = 0; i < e->threads->len; i++)
+        g_thread_join(g_ptr_array_index(e->threads, i));
+    g_ptr_array_unref(e->threads);
+    g_async_queue_unref(e->queue);
+    g_free(e);
+}

@@ -1,0 +1,50 @@
+#include "api/routes.h"
+
+#include "api/handlers.h"
+
+#define JSON_MEDIA     "application/json"
+#define INTAKE_MEDIA   "application/json application/x-ndjson"
+#define PATCH_MEDIA    "application/merge-patch+json application/json"
+#define PAGE_QUERY     "limit cursor"
+#define EVENTS_QUERY   PAGE_QUERY " from until customer_id event_type source"
+#define MATCHES_QUERY  PAGE_QUERY " from until campaign_id customer_id event_id"
+#define FAILURES_QUERY PAGE_QUERY " from until customer_id event_type event_id reason status"
+
+const struct route ROUTES[] = {
+    {HTTP_GET, "/", ROUTE_INLINE, ROUTE_MAIN, handle_root, NULL, NULL},
+    {HTTP_POST, "/events", ROUTE_INTAKE, ROUTE_MAIN, NULL, INTAKE_MEDIA, "atomic"},
+    {HTTP_GET, "/events", ROUTE_BLOCKING, ROUTE_MAIN, handle_event_list, NULL, EVENTS_QUERY},
+    {HTTP_GET, "/events/{id}", ROUTE_BLOCKING, ROUTE_MAIN, handle_event_show, NULL, "source"},
+    {HTTP_GET, "/matches", ROUTE_BLOCKING, ROUTE_MAIN, handle_match_list, NULL, MATCHES_QUERY},
+    {HTTP_POST, "/campaigns", ROUTE_BLOCKING, ROUTE_MAIN, handle_campaign_create, JSON_MEDIA, NULL},
+    {HTTP_GET, "/campaigns", ROUTE_BLOCKING, ROUTE_MAIN, handle_campaign_list, NULL,
+     PAGE_QUERY " status"},
+    {HTTP_GET, "/campaigns/{id}", ROUTE_BLOCKING, ROUTE_MAIN, handle_campaign_show, NULL, NULL},
+    {HTTP_PUT, "/campaigns/{id}", ROUTE_BLOCKING, ROUTE_MAIN, handle_campaign_replace, JSON_MEDIA,
+     NULL},
+    {HTTP_PATCH, "/campaigns/{id}", ROUTE_BLOCKING, ROUTE_MAIN, handle_campaign_patch, PATCH_MEDIA,
+     NULL},
+    {HTTP_DELETE, "/campaigns/{id}", ROUTE_BLOCKING, ROUTE_MAIN, handle_campaign_delete, NULL,
+     NULL},
+    {HTTP_GET, "/campaigns/{id}/versions", ROUTE_BLOCKING, ROUTE_MAIN, handle_campaign_versions,
+     NULL, PAGE_QUERY},
+    {HTTP_GET, "/failed-events", ROUTE_BLOCKING, ROUTE_MAIN, handle_failure_list, NULL,
+     FAILURES_QUERY},
+    {HTTP_POST, "/failed-events/replay", ROUTE_BLOCKING, ROUTE_MAIN, handle_failure_replay_many,
+     JSON_MEDIA, NULL},
+    {HTTP_GET, "/failed-events/{id}", ROUTE_BLOCKING, ROUTE_MAIN, handle_failure_show, NULL, NULL},
+    {HTTP_POST, "/failed-events/{id}/replay", ROUTE_BLOCKING, ROUTE_MAIN, handle_failure_replay,
+     NULL, NULL},
+    {HTTP_GET, "/metrics/summary", ROUTE_BLOCKING, ROUTE_MAIN, handle_metrics_summary, NULL, NULL},
+    {HTTP_GET, "/metrics", ROUTE_INLINE, ROUTE_MAIN | ROUTE_METRICS, handle_metrics, NULL, NULL},
+    {HTTP_GET, "/health", ROUTE_BLOCKING, ROUTE_MAIN | ROUTE_METRICS, handle_health, NULL, NULL},
+    {HTTP_GET, "/health/live", ROUTE_INLINE, ROUTE_MAIN | ROUTE_METRICS, handle_health_live, NULL,
+     NULL},
+    {HTTP_GET, "/health/ready", ROUTE_INLINE, ROUTE_MAIN | ROUTE_METRICS, handle_health_ready, NULL,
+     NULL},
+    {HTTP_GET, "/openapi.json", ROUTE_INLINE, ROUTE_MAIN, handle_openapi, NULL, NULL},
+    {HTTP_GET, "/docs", ROUTE_INLINE, ROUTE_MAIN, handle_docs, NULL, NULL},
+    {HTTP_GET, "/problems/{slug}", ROUTE_INLINE, ROUTE_MAIN, handle_problem_type, NULL, NULL},
+};
+
+const size_t ROUTE_COUNT = G_N_ELEMENTS(ROUTES);

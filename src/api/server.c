@@ -1,0 +1,108 @@
+#include "api/server.h"
+
+#include "api/exchange.h"
+#include "api/loop.h"
+#include "common/clock.h"
+#include "common/log.h"
+
+static bool server_bind(struct server *s, GError **error)
+{
+    const struct server_options *o = &s->options;
+
+    if (!listener_open(&s->main_door, o->listen, o->allow_open, error))
+        return false;
+    s->main_port = s->main_door.port;
+    if (o->metrics_listen == NULL || *o->metrics_listen == '\0')
+        return true;
+    if (!listener_open(&s->metrics_door, o->metrics_listen, o->allow_open, error))
+        return false;
+    s->metrics_port = s->metrics_door.port;
+    return true;
+}
+
+static bool server_make_loops(struct server *s, GError **error)
+{
+    s->loops = g_new0(struct loop *, s->options.loops);
+    for (int i = 0; i < s->options.loops; i++) {
+        s->loops[i] = loop_new(s, error);
+        if (s->loops[i] == NULL)
+            return false;
+        s->loop_count++;
+    }
+    return true;
+}
+
+static void server_free(struct server *s)
+{
+    for (int i = 0; i < s->loop_count; i++)
+        loop_free(s->loops[i]);
+    g_free(s->loops);
+    executor_close(s->executor);
+    peers_free(s->peers);
+    listener_close(&s->main_door);
+    listener_close(&s->metrics_door);
+    g_free(s);
+}
+
+static void server_find_metrics(struct server *s)
+{
+    s->connections_gauge = metrics_gauge("http_connections", "Open connections.", NULL);
+    s->events_received =
+        metrics_counter("events_received_total", "Events accepted: durable and answered 202.", NULL);
+}
+
+struct server *server_start(struct api *api, const struct server_options *options, GError **error)
+{
+    struct server *s = g_new0(struct server, 1);
+
+    g_assert(options->loops > 0 && options->executors > 0);
+    s->api = api;
+    s->options = *options;
+    s->peers = peers_new(options->connections_per_ip_max);
+    server_find_metrics(s);
+    if (!server_bind(s, error) || !server_make_loops(s, error)) {
+        server_free(s);
+        return NULL;
+    }
+    s->executor = executor_open(options->executors, options->executor_queue_max,
+                                exchange_run_blocking, api);
+    s->loops[0]->acceptor = acceptor_open(s->loops[0]);
+    for (int i = 0; i < s->loop_count; i++)
+        loop_start(s->loops[i], i);
+    log_info(LOG_MSG("listening"), LOG_STRING("address", options->listen),
+             LOG_INT("port", s->main_port), LOG_INT("metrics_port", s->metrics_port),
+             LOG_INT("loops", s->loop_count));
+    return s;
+}
+
+int server_port(const struct server *s)
+{
+    return s->main_port;
+}
+
+int server_metrics_port(const struct server *s)
+{
+    return s->metrics_port;
+}
+
+void server_drain(struct server *s)
+{
+    int64_t until_us = clock_monotonic_us() + s->options.drain_timeout_ms * 1000;
+    int64_t not_draining = 0;
+
+    if (!atomic_compare_exchange_strong(&s->drain_until_us, &not_draining, until_us))
+        return;
+    log_info(LOG_MSG("draining: no new connections, requests in flight are finished"));
+    for (int i = 0; i < s->loop_count; i++)
+        loop_drain(s->loops[i]);
+}
+
+void server_stop(struct server *s)
+{
+    if (s == NULL)
+        return;
+    server_drain(s);
+    for (int i = 0; i < s->loop_count; i++)
+        loop_join(s->loops[i]);
+    server_free(s);
+}
