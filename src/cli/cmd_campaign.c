@@ -1,0 +1,128 @@
+#include <stdio.h>
+
+#include "cli/campaign_apply.h"
+#include "cli/command.h"
+#include "cli/exit_code.h"
+#include "cli/remote.h"
+
+static const struct config_setting CAMPAIGN_FLAGS[] = {
+    REMOTE_COMMON_FLAGS,
+    {.name = "status",
+     .type = CONFIG_CHOICE,
+     .choices = "draft|active|paused|ended|all",
+     .fallback = "all",
+     .help = "Which ones to list",
+     .offset = REMOTE_FLAG(status)},
+    {.name = "limit",
+     .type = CONFIG_INTEGER,
+     .fallback = "0",
+     .help = "How many to list; 0 = all",
+     .offset = REMOTE_FLAG(limit)},
+};
+
+static const struct table_column CAMPAIGN_COLUMNS[] = {
+    {"ID", "id", TABLE_TEXT, 0},
+    {"NAME", "name", TABLE_TEXT, 48},
+    {"STATUS", "status", TABLE_TEXT, 0},
+    {"VERSION", "version", TABLE_TEXT, 0},
+    {"UPDATED", "updated_at", TABLE_TIME, 0},
+};
+
+static int campaign_list(struct remote *r)
+{
+    g_autoptr(GString) path = g_string_new("/campaigns");
+    bool wants_all = g_str_equal(r->flags.status, "all");
+    struct remote_list list = {.key = "campaigns",
+                               .columns = CAMPAIGN_COLUMNS,
+                               .column_count = G_N_ELEMENTS(CAMPAIGN_COLUMNS),
+                               .nothing = "no campaigns"};
+
+    client_append_query(path, "status", wants_all ? NULL : r->flags.status);
+    list.path = path->str;
+    return remote_print_list(r, &list);
+}
+
+static int campaign_show(struct remote *r)
+{
+    struct arena a = {0};
+    g_autoptr(GString) path = g_string_new("/campaigns/");
+    g_autoptr(GString) out = g_string_new(NULL);
+    const struct json_value *campaign = NULL;
+    int code;
+
+    client_append_escaped(path, r->operands[0]);
+    code = remote_get(r, path->str, &a, &campaign);
+    if (code == EXIT_CODE_OK && r->flags.json)
+        printf("%.*s\n", SLICE_ARG(campaign->source));
+    if (code == EXIT_CODE_OK && !r->flags.json) {
+        table_append_json(out, campaign, 0);
+        printf("%s\n", out->str);
+    }
+    arena_done(&a);
+    return code;
+}
+
+static int campaign_delete_one(struct remote *r, const char *id)
+{
+    g_autoptr(GString) path = g_string_new("/campaigns/");
+    struct client_request request = {.method = "DELETE"};
+    struct client_response response;
+    int code;
+
+    client_append_escaped(path, id);
+    request.path = path->str;
+    code = remote_send(r, &request, &response);
+    if (code != EXIT_CODE_OK)
+        return code;
+    client_response_done(&response);
+    if (!r->flags.json)
+        printf("deleted %s\n", id);
+    return code;
+}
+
+static int campaign_delete(struct remote *r)
+{
+    int code = EXIT_CODE_OK;
+
+    for (size_t i = 0; i < r->operand_count; i++) {
+        int one = campaign_delete_one(r, r->operands[i]);
+
+        code = code == EXIT_CODE_OK ? one : code;
+        if (one == EXIT_CODE_UNAVAILABLE)
+            break; /* the others would fare no better */
+    }
+    return code;
+}
+
+static const struct remote_action CAMPAIGN_ACTIONS[] = {
+    {"list", 0, 0, NULL, campaign_list},
+    {"show", 1, 1, "the id of a campaign", campaign_show},
+    {"apply", 1, SIZE_MAX, "at least one file", campaign_apply},
+    {"delete", 1, SIZE_MAX, "the id of a campaign", campaign_delete},
+};
+
+static int run_campaign(int argc, const char *const *argv)
+{
+    static const struct remote_command command = {
+        .command = &command_campaign,
+        .flags = CAMPAIGN_FLAGS,
+        .flag_count = G_N_ELEMENTS(CAMPAIGN_FLAGS),
+        .actions = CAMPAIGN_ACTIONS,
+        .action_count = G_N_ELEMENTS(CAMPAIGN_ACTIONS),
+        .notes = "apply makes the server's campaigns equal to the files: each file holds one\n"
+                 "document or an array of them; '-' is standard input. A document without \"id\"\n"
+                 "gets one made from its name. Applying the same file again changes nothing.\n",
+    };
+
+    return remote_run(&command, argc, argv);
+}
+
+const struct command command_campaign = {
+    .name = "campaign",
+    .summary = "List, show, apply and delete campaigns",
+    .run = run_campaign,
+    .usage = "list [--status STATUS] [--limit N] [--json] [--url URL]\n"
+             "show ID [--json] [--url URL]\n"
+             "apply FILE… [--json] [--url URL]\n"
+             "delete ID… [--json] [--url URL]",
+};

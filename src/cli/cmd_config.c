@@ -1,0 +1,90 @@
+#include <stdio.h>
+
+#include "cli/command.h"
+#include "cli/exit_code.h"
+#include "cli/settings.h"
+#include "common/json.h"
+
+static void print_table(const struct settings *s)
+{
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        g_autofree char *value = config_show(&SETTINGS[i], s);
+
+        printf("%-24s %-18s (default %s)\n", SETTINGS[i].name, value, SETTINGS[i].fallback);
+    }
+}
+
+static void print_json(const struct settings *s)
+{
+    g_autoptr(GString) out = g_string_new(NULL);
+    struct json_writer w;
+
+    json_writer_init(&w, out);
+    json_open_object(&w);
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        g_autofree char *value = config_show(&SETTINGS[i], s);
+
+        json_put_string(&w, SETTINGS[i].name, value);
+    }
+    json_close_object(&w);
+    printf("%s\n", out->str);
+}
+
+/* The file that config/.env.example is generated from. */
+static void print_env(void)
+{
+    printf("# Every setting of EventFlow with its default. Made by: eventflow config --env\n");
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        g_autofree char *variable = config_variable(&SETTINGS[i]);
+
+        printf("\n# %s\n#%s=%s\n", SETTINGS[i].help, variable, SETTINGS[i].fallback);
+    }
+}
+
+static void print_markdown(void)
+{
+    printf("# Settings\n\nMade by `eventflow config --markdown`; do not edit by hand. A setting is "
+           "given as a flag or as an environment variable; `VARIABLE_FILE` names a file with the "
+           "value.\n\n| flag | variable | default | meaning |\n|---|---|---|---|\n");
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        g_autofree char *variable = config_variable(&SETTINGS[i]);
+
+        printf("| `--%s` | `%s` | `%s` | %s |\n", SETTINGS[i].name, variable, SETTINGS[i].fallback,
+               SETTINGS[i].help);
+    }
+}
+
+static int config(int argc, const char *const *argv)
+{
+    struct settings settings;
+    const char *form = argc > 0 ? argv[0] : "";
+
+    if (g_str_equal(form, "--help") || g_str_equal(form, "-h")) {
+        printf("Usage: eventflow config [--json | --env | --markdown] [SETTINGS]\n\n%s.\n"
+               "--env prints an example file, --markdown the table of the documentation.\n\n",
+               command_config.summary);
+        settings_print_help();
+        return EXIT_CODE_OK;
+    }
+    if (g_str_equal(form, "--env"))
+        return print_env(), EXIT_CODE_OK;
+    if (g_str_equal(form, "--markdown"))
+        return print_markdown(), EXIT_CODE_OK;
+    if (g_str_equal(form, "--json"))
+        argc--, argv++;
+    if (!settings_load(&settings, argc, argv, NULL))
+        return EXIT_CODE_CONFIG;
+    if (g_str_equal(form, "--json"))
+        print_json(&settings);
+    else
+        print_table(&settings);
+    settings_done(&settings);
+    return EXIT_CODE_OK;
+}
+
+const struct command command_config = {
+    .name = "config",
+    .summary = "Check the configuration and print every setting in force",
+    .run = config,
+    .usage = "[--json | --env | --markdown] [SETTINGS]",
+};

@@ -1,0 +1,103 @@
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "cli/engine.h"
+#include "cli/examples.h"
+#include "cli/exit_code.h"
+#include "cli/settings.h"
+#include "common/error.h"
+#include "common/log.h"
+
+/* The signal flag: set before the process wakes its own main thread. */
+static atomic_bool serve_is_fatal;
+
+static void serve_on_fatal(void)
+{
+    atomic_store(&serve_is_fatal, true);
+    kill(getpid(), SIGTERM);
+}
+
+/* Blocks the signals in every thread (called before the first one starts); main waits for them. */
+static sigset_t serve_block_signals(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    return set;
+}
+
+/* At start, wrong input can only come from the settings: the folder, the addresses. */
+static int start_exit_code(const GError *error)
+{
+    return g_error_matches(error, EF_ERROR, EF_ERROR_INPUT) ? EXIT_CODE_CONFIG
+                                                            : exit_code_of(error);
+}
+
+static int serve_run(const struct settings *s)
+{
+    sigset_t signals = serve_block_signals();
+    struct engine *engine;
+    g_autoptr(GError) error = NULL;
+    int number = 0;
+
+    engine = engine_open(s, serve_on_fatal, &error);
+    if (engine == NULL) {
+        fprintf(stderr, "eventflow: %s\n", error->message);
+        return start_exit_code(error);
+    }
+    log_info(LOG_MSG("started"), LOG_STRING("version", EVENTFLOW_VERSION),
+             LOG_STRING("listen", s->listen), LOG_STRING("metrics_listen", s->metrics_listen),
+             LOG_STRING("data", s->data));
+    if (s->examples && engine_was_new(engine))
+        examples_print_hint(s->listen);
+    sigwait(&signals, &number);
+    log_info(LOG_MSG("stopping: no new requests, finishing those in flight"),
+             LOG_STRING("signal", number == SIGINT ? "SIGINT" : "SIGTERM"));
+    engine_close(engine, !atomic_load(&serve_is_fatal));
+    if (atomic_load(&serve_is_fatal))
+        return EXIT_CODE_FATAL;
+    log_info(LOG_MSG("stopped"));
+    return EXIT_CODE_OK;
+}
+
+static bool asks_for_help(int argc, const char *const *argv)
+{
+    for (int i = 0; i < argc; i++)
+        if (g_str_equal(argv[i], "--help") || g_str_equal(argv[i], "-h"))
+            return true;
+    return false;
+}
+
+static int serve(int argc, const char *const *argv)
+{
+    struct settings settings;
+    enum log_level level;
+    int code;
+
+    if (asks_for_help(argc, argv)) {
+        printf("Usage: eventflow serve [SETTINGS]\n\n%s.\n\n", command_serve.summary);
+        settings_print_help();
+        return EXIT_CODE_OK;
+    }
+    if (!settings_load(&settings, argc, argv, NULL))
+        return EXIT_CODE_CONFIG;
+    if (log_level_parse(slice_text(settings.log_level), &level))
+        log_set_level(level);
+    code = serve_run(&settings);
+    settings_done(&settings);
+    return code;
+}
+
+const struct command command_serve = {
+    .name = "serve",
+    .summary = "Run everything in one process on an embedded database",
+    .run = serve,
+    .usage = "[SETTINGS]",
+};

@@ -1,0 +1,112 @@
+#include "cli/data_folder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <glib/gstdio.h>
+
+#include "common/error.h"
+
+#define LOCK_NAME   "eventflow.lock"
+#define MARKER_NAME "running"
+
+static bool folder_has(const char *path, const char *name)
+{
+    g_autofree char *file = g_build_filename(path, name, NULL);
+
+    return g_file_test(file, G_FILE_TEST_EXISTS);
+}
+
+/* Who holds the lock, for people; the file is written after the lock was taken. */
+static void set_in_use(GError **error, int fd, const char *path)
+{
+    char pid[32] = "";
+    ssize_t size = pread(fd, pid, sizeof(pid) - 1, 0);
+
+    if (size > 0)
+        pid[size] = '\0';
+    g_set_error(error, EF_ERROR, EF_ERROR_IN_USE,
+                "the data folder '%s' is in use by the process with pid %s: stop it first, or give "
+                "this one a folder of its own with --data",
+                path, size > 0 ? g_strstrip(pid) : "(unknown)");
+}
+
+static bool take_lock(struct data_folder *f, GError **error)
+{
+    g_autofree char *file = g_build_filename(f->path, LOCK_NAME, NULL);
+    char pid[32];
+    int size;
+
+    f->lock_fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (f->lock_fd < 0) {
+        g_set_error(error, EF_ERROR, EF_ERROR_INPUT,
+                    "cannot write to the data folder '%s': %s; choose another one with --data",
+                    f->path, g_strerror(errno));
+        return false;
+    }
+    if (flock(f->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        set_in_use(error, f->lock_fd, f->path);
+        return false;
+    }
+    size = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
+    if (ftruncate(f->lock_fd, 0) != 0 || pwrite(f->lock_fd, pid, (size_t)size, 0) != size) {
+        g_set_error(error, EF_ERROR, EF_ERROR_INPUT, "cannot write '%s': %s", file,
+                    g_strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+static bool make_marker(struct data_folder *f, GError **error)
+{
+    g_autofree char *file = g_build_filename(f->path, MARKER_NAME, NULL);
+    int fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+    if (fd < 0) {
+        g_set_error(error, EF_ERROR, EF_ERROR_INPUT, "cannot make '%s': %s", file,
+                    g_strerror(errno));
+        return false;
+    }
+    close(fd);
+    return true;
+}
+
+bool data_folder_open(struct data_folder *f, const char *path, GError **error)
+{
+    *f = (struct data_folder){.path = g_strdup(path), .lock_fd = -1};
+    if (g_mkdir_with_parents(path, 0700) != 0) {
+        g_set_error(error, EF_ERROR, EF_ERROR_INPUT,
+                    "cannot make the data folder '%s': %s; choose another one with --data", path,
+                    g_strerror(errno));
+        goto out;
+    }
+    if (!take_lock(f, error))
+        goto out;
+    f->was_new = !folder_has(path, "eventflow.db") && !folder_has(path, "queue.db");
+    f->was_unclean = folder_has(path, MARKER_NAME);
+    if (make_marker(f, error))
+        return true;
+out:
+    if (f->lock_fd >= 0)
+        close(f->lock_fd);
+    g_clear_pointer(&f->path, g_free);
+    return false;
+}
+
+void data_folder_close(struct data_folder *f, bool is_clean)
+{
+    g_autofree char *marker = NULL;
+
+    if (f->path == NULL)
+        return;
+    marker = g_build_filename(f->path, MARKER_NAME, NULL);
+    if (is_clean)
+        g_unlink(marker);
+    close(f->lock_fd); /* gives the lock back */
+    g_clear_pointer(&f->path, g_free);
+}

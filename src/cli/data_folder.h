@@ -1,0 +1,28 @@
+/* data_folder: one process owns a data folder; and it knows how the last one ended.
+ *
+ *   data/eventflow.lock   locked (flock) while a process runs; holds its pid
+ *   data/running          exists from start to clean end: found at start = the last end was unclean
+ */
+#ifndef CLI_DATA_FOLDER_H
+#define CLI_DATA_FOLDER_H
+
+#include <stdbool.h>
+
+#include <glib.h>
+
+/* All members are read-only for others. */
+struct data_folder {
+    char *path;
+    int lock_fd;
+    bool was_new;     /* the folder held no databases */
+    bool was_unclean; /* the last process did not close it */
+};
+
+/* Makes the folder (mode 0700) when missing and takes the lock. Errors: IN_USE names the pid of the
+ * owner; INPUT not writable or no folder. */
+bool data_folder_open(struct data_folder *f, const char *path, GError **error);
+
+/* Marks the end. is_clean: everything was closed in order. */
+void data_folder_close(struct data_folder *f, bool is_clean);
+
+#endif

@@ -1,0 +1,164 @@
+#include "cli/engine.h"
+
+#include <stdatomic.h>
+
+#include "api/server.h"
+#include "cli/data_folder.h"
+#include "cli/examples.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "intake/intake.h"
+#include "queue/queue.h"
+#include "store/store.h"
+#include "worker/housekeeper.h"
+#include "worker/worker.h"
+
+/* Main thread, but for api (see there) and fatal_seen (any thread). */
+struct engine {
+    struct data_folder folder;
+    struct queue *queue;
+    struct store *store;
+    struct worker *worker;
+    struct housekeeper *housekeeper;
+    struct server *server;
+    struct api api;
+    void (*on_fatal)(void);
+    atomic_flag fatal_seen;
+};
+
+/* Committer or worker thread: nothing is acknowledged from now on; the main thread is told once. */
+static void engine_fatal(void *user, const char *message)
+{
+    struct engine *e = user;
+
+    atomic_store(&e->api.is_broken, true);
+    if (atomic_flag_test_and_set(&e->fatal_seen))
+        return;
+    log_error(LOG_MSG("cannot go on, ending the process; what was acknowledged is safe"),
+              LOG_STRING("error", message));
+    e->on_fatal();
+}
+
+static bool open_backends(struct engine *e, const struct settings *s, GError **error)
+{
+    struct queue_options queue_options = {.folder = s->data}; /* intake keeps the depth limit */
+    struct store_options store_options = {.folder = s->data,
+                                          .dedupe_memory_max = (size_t)s->dedupe_memory_max};
+    struct store_summary summary;
+
+    e->store = store_open(&store_sqlite_ops, &store_options, error);
+    if (e->store == NULL)
+        return false;
+    e->queue = queue_open(&queue_embedded_ops, &queue_options, error);
+    if (e->queue == NULL)
+        return false;
+    return store_get_summary(e->store, &summary, error) &&
+           queue_seek(e->queue, summary.position, error);
+}
+
+static void start_threads(struct engine *e, const struct settings *s)
+{
+    e->worker = worker_start(e->queue, e->store,
+                             &(struct worker_options){
+                                 .id = "worker-1",
+                                 .batch_max = (size_t)s->worker_batch_max,
+                                 .attempts_max = (int)s->attempts_max,
+                                 .backoff_ms = s->retry_backoff_ms,
+                                 .is_suspicious = e->folder.was_unclean,
+                                 .on_fatal = engine_fatal,
+                                 .user = e,
+                             });
+    e->api.intake = intake_start(e->queue, &(struct intake_options){
+                                               .batch_max = (size_t)s->batch_max,
+                                               .inflight_max = (size_t)s->inflight_max,
+                                               .inflight_bytes_max = (size_t)s->inflight_bytes_max,
+                                               .waiting_max = s->queue_depth_max,
+                                               .on_fatal = engine_fatal,
+                                               .user = e,
+                                           });
+    e->housekeeper = housekeeper_start(&(struct housekeeper_options){
+        .queue = e->queue,
+        .store = e->store,
+        .received_rate = e->api.received_rate,
+        .processed_rate = e->api.processed_rate,
+    });
+}
+
+static bool start_server(struct engine *e, const struct settings *s, GError **error)
+{
+    struct server_options options = {
+        .listen = s->listen,
+        .metrics_listen = s->metrics_listen,
+        .allow_open = s->allow_open,
+        .loops = (int)s->loops,
+        .executors = (int)s->executors,
+        .executor_queue_max = (size_t)s->executor_queue_max,
+        .connections_max = s->connections_max,
+        .connections_per_ip_max = s->connections_per_ip_max,
+        .body_max = s->body_max,
+        .head_timeout_ms = s->head_timeout_ms,
+        .body_timeout_ms = s->body_timeout_ms,
+        .idle_timeout_ms = s->idle_timeout_ms,
+        .write_timeout_ms = s->write_timeout_ms,
+        .drain_timeout_ms = s->drain_timeout_ms,
+    };
+
+    e->server = server_start(&e->api, &options, error);
+    return e->server != NULL;
+}
+
+struct engine *engine_open(const struct settings *s, void (*on_fatal)(void), GError **error)
+{
+    struct engine *e = g_new0(struct engine, 1);
+
+    e->on_fatal = on_fatal;
+    atomic_flag_clear(&e->fatal_seen);
+    if (!data_folder_open(&e->folder, s->data, error) || !open_backends(e, s, error))
+        goto out;
+    if (s->examples && e->folder.was_new && !examples_load(e->store, error))
+        goto out;
+    if (e->folder.was_unclean)
+        log_warn(LOG_MSG("the last process did not end cleanly; its first waiting events are "
+                         "processed one by one"),
+                 LOG_STRING("data", s->data));
+    e->api.queue = e->queue;
+    e->api.store = e->store;
+    e->api.durability = "full";
+    e->api.started_us = clock_now_us();
+    e->api.intake_limits.events_max = (size_t)s->events_max;
+    e->api.received_rate = rate_new();
+    e->api.processed_rate = rate_new();
+    start_threads(e, s);
+    if (start_server(e, s, error))
+        return e;
+out:
+    engine_close(e, e->worker != NULL || !e->folder.was_unclean);
+    return NULL;
+}
+
+bool engine_was_new(const struct engine *e)
+{
+    return e->folder.was_new;
+}
+
+void engine_close(struct engine *e, bool is_clean)
+{
+    atomic_store(&e->api.is_draining, true);
+    if (e->server != NULL) {
+        server_drain(e->server);
+        server_stop(e->server);
+    }
+    housekeeper_stop(e->housekeeper);
+    if (e->api.intake != NULL)
+        intake_stop(e->api.intake);
+    if (e->queue != NULL)
+        queue_stop(e->queue);
+    if (e->worker != NULL)
+        worker_stop(e->worker);
+    queue_close(e->queue);
+    store_close(e->store);
+    rate_free(e->api.received_rate);
+    rate_free(e->api.processed_rate);
+    data_folder_close(&e->folder, is_clean);
+    g_free(e);
+}

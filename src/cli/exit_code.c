@@ -1,0 +1,26 @@
+#include "cli/exit_code.h"
+
+#include "common/error.h"
+
+int exit_code_of(const GError *error)
+{
+    static const int codes[] = {
+        [EF_ERROR_RETRY] = EXIT_CODE_UNAVAILABLE, [EF_ERROR_INPUT] = EXIT_CODE_DATA,
+        [EF_ERROR_MISSING] = EXIT_CODE_NO_INPUT,  [EF_ERROR_CONFLICT] = EXIT_CODE_FAILURE,
+        [EF_ERROR_FULL] = EXIT_CODE_IO,           [EF_ERROR_CORRUPT] = EXIT_CODE_DATA,
+        [EF_ERROR_STOPPED] = EXIT_CODE_FAILURE,   [EF_ERROR_FATAL] = EXIT_CODE_FATAL,
+        [EF_ERROR_IN_USE] = EXIT_CODE_IN_USE,     [EF_ERROR_NEWER] = EXIT_CODE_NEWER_SCHEMA,
+    };
+
+    if (error == NULL)
+        return EXIT_CODE_OK;
+    if (error->domain == EF_ERROR && error->code >= 0 && error->code < (int)G_N_ELEMENTS(codes))
+        return codes[error->code];
+    if (g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_NOENT) ||
+        g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_ACCES) ||
+        g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_ISDIR))
+        return EXIT_CODE_NO_INPUT;
+    if (error->domain == G_FILE_ERROR)
+        return EXIT_CODE_IO;
+    return EXIT_CODE_FAILURE;
+}

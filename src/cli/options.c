@@ -1,0 +1,80 @@
+#include "cli/options.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "cli/exit_code.h"
+
+static bool options_ask_for_help(int argc, const char *const *argv)
+{
+    for (int i = 0; i < argc && !g_str_equal(argv[i], "--"); i++)
+        if (g_str_equal(argv[i], "--help") || g_str_equal(argv[i], "-h"))
+            return true;
+    return false;
+}
+
+static void options_print_flag(const struct config_setting *flag)
+{
+    g_autofree char *valid = config_valid(flag);
+    bool has_fallback = flag->fallback != NULL && flag->fallback[0] != '\0';
+
+    if (flag->type == CONFIG_BOOL)
+        printf("  --%-14s %s\n", flag->name, flag->help);
+    else if (has_fallback)
+        printf("  --%-14s %s (default %s)\n", flag->name, flag->help, flag->fallback);
+    else
+        printf("  --%-14s %s\n", flag->name, flag->help);
+    if (flag->type != CONFIG_BOOL && flag->type != CONFIG_TEXT)
+        printf("  %16s valid: %s\n", "", valid);
+}
+
+static void options_print_help(const struct options *o)
+{
+    g_auto(GStrv) forms = g_strsplit(o->command->usage, "\n", -1);
+
+    for (size_t i = 0; forms[i] != NULL; i++)
+        printf("%s eventflow %s %s\n", i == 0 ? "Usage:" : "      ", o->command->name, forms[i]);
+    printf("\n%s.\n\nFlags:\n", o->command->summary);
+    for (size_t i = 0; i < o->count; i++)
+        options_print_flag(&o->table[i]);
+    if (o->notes != NULL)
+        printf("\n%s", o->notes);
+}
+
+int options_refuse(const struct options *o, const char *format, ...)
+{
+    va_list args;
+    g_autofree char *text = NULL;
+
+    va_start(args, format);
+    text = g_strdup_vprintf(format, args);
+    va_end(args);
+    fprintf(stderr, "eventflow %s: %s; 'eventflow %s --help' tells more\n", o->command->name, text,
+            o->command->name);
+    return EXIT_CODE_USAGE;
+}
+
+bool options_load(struct options *o, int argc, const char *const *argv, int *code)
+{
+    g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
+
+    o->operands = g_ptr_array_new();
+    if (options_ask_for_help(argc, argv)) {
+        options_print_help(o);
+        *code = EXIT_CODE_OK;
+        return false;
+    }
+    if (config_load(o->table, o->count, o->settings, NULL, argc, argv, o->operands, errors))
+        return true;
+    for (guint i = 0; i < errors->len; i++)
+        fprintf(stderr, "eventflow %s: %s\n", o->command->name,
+                (const char *)g_ptr_array_index(errors, i));
+    *code = EXIT_CODE_USAGE;
+    return false;
+}
+
+void options_done(struct options *o)
+{
+    config_done(o->table, o->count, o->settings);
+    g_clear_pointer(&o->operands, g_ptr_array_unref);
+}
