@@ -1,0 +1,84 @@
+# make run | test | demo are all a newcomer needs; each installs what is missing first.
+
+PYTHON  := /usr/bin/python3
+RELEASE := build/release
+CHECKED := build/checked
+VENDOR  := build/tools
+DATA    ?=
+PREFIX  ?= /usr/local
+
+RELEASE_OPTIONS := --buildtype=release -Dhardening=true -Dtests=false -Db_lto=true -Db_pie=true \
+	--prefix=$(abspath $(PREFIX))
+
+.PHONY: help run build test check demo bench format lint tsan fuzz install clean
+
+help:
+	@echo "make run      build and start eventflow on 127.0.0.1:8080 (data in ./data)"
+	@echo "make demo     play a short scenario and stop (DATA=file.txt sends that purchase history)"
+	@echo "make test     all tests, with sanitizers"
+	@echo "make build    release binary at $(RELEASE)/eventflow"
+	@echo "make check    the rules of the house: layers, sizes, lists, banned functions"
+	@echo "make lint     gcc and clang with warnings as errors, clang-format"
+	@echo "make bench    micro-benchmarks and end-to-end load; prints medians"
+	@echo "make fuzz     run every fuzz target for SECONDS=20 (clang)"
+	@echo "make tsan     unit and contract tests under the thread sanitizer"
+	@echo "make format   format the sources"
+	@echo "make install  install below PREFIX=$(PREFIX)"
+
+run: build
+	@exec $(RELEASE)/eventflow serve --examples
+
+build:
+	@scripts/bootstrap build
+	@scripts/configure $(RELEASE) $(RELEASE_OPTIONS)
+	@ninja -C $(RELEASE) eventflow
+
+test:
+	@scripts/bootstrap test
+	@scripts/configure $(CHECKED) -Db_sanitize=address,undefined -Dtest_hooks=true
+	@ninja -C $(CHECKED)
+	@$(PYTHON) scripts/run_tests.py --build $(CHECKED) --tools $(VENDOR)
+
+check:
+	@$(PYTHON) scripts/check.py
+
+demo: build
+	@$(PYTHON) scripts/demo.py --binary $(RELEASE)/eventflow $(if $(DATA),--data $(DATA))
+
+bench:
+	@scripts/bootstrap bench
+	@scripts/configure $(RELEASE) $(RELEASE_OPTIONS)
+	@ninja -C $(RELEASE) eventflow bench-programs
+	@$(PYTHON) bench/run.py --build $(RELEASE)
+
+lint:
+	@scripts/bootstrap lint
+	@scripts/configure build/lint-gcc --werror
+	@ninja -C build/lint-gcc
+	@CC=clang scripts/configure build/lint-clang --werror
+	@ninja -C build/lint-clang
+	@find src tests bench -name '*.[ch]' -print0 | xargs -0 clang-format-14 --dry-run --Werror
+	@echo "lint: clean"
+
+format:
+	@scripts/bootstrap lint
+	@find src tests bench -name '*.[ch]' -print0 | xargs -0 clang-format-14 -i
+
+tsan:
+	@scripts/bootstrap test
+	@scripts/configure build/tsan -Db_sanitize=thread -Dtest_hooks=true
+	@ninja -C build/tsan
+	@meson test -C build/tsan --print-errorlogs --suite unit --suite contract
+
+fuzz:
+	@scripts/bootstrap lint
+	@CC=clang scripts/configure build/fuzz -Dfuzzers=true -Db_sanitize=address,undefined \
+		-Db_lundef=false -Dc_args=-fsanitize=fuzzer-no-link
+	@ninja -C build/fuzz
+	@scripts/fuzz build/fuzz $(or $(SECONDS),20)
+
+install: build
+	@meson install -C $(RELEASE) --no-rebuild
+
+clean:
+	rm -rf build

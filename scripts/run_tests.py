@@ -1,0 +1,109 @@
+#!/usr/bin/python3
+"""Runs every test of a build folder and closes with "N passed, N failed".
+
+Order: the rules of the house, unit, contract and fuzz-corpus tests (meson, TAP), then the
+integration tests (pytest) against the built program. A suite that runs no test fails.
+"""
+import argparse
+import os
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Tally:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+
+    def add_suite(self, name, passed, failed, skipped, seconds):
+        if passed + failed == 0:
+            print(f"{name}: no test ran: that is a failure")
+            failed = 1
+        self.passed += passed
+        self.failed += failed
+        self.skipped += skipped
+        print(f"== {name}: {passed} passed, {failed} failed, {skipped} skipped, {seconds:.0f} s",
+              flush=True)
+
+
+def run_checks(tally):
+    began = time.monotonic()
+    run = subprocess.run([sys.executable, ROOT / "scripts/check.py"], stdout=subprocess.PIPE,
+                         text=True)
+    print(run.stdout, end="", flush=True)
+    lines = run.stdout.splitlines()
+    tally.add_suite("checks", sum(line.startswith("ok ") for line in lines),
+                    sum(line.startswith("not ok ") for line in lines), 0,
+                    time.monotonic() - began)
+
+
+def count_junit(path):
+    """passed, failed, skipped of a JUnit file; a suite that ended badly counts as a failure."""
+    passed = failed = skipped = 0
+    for suite in ElementTree.parse(path).getroot().iter("testsuite"):
+        suite_failed = 0
+        for case in suite.iter("testcase"):
+            if case.find("failure") is not None or case.find("error") is not None:
+                suite_failed += 1
+            elif case.find("skipped") is not None:
+                skipped += 1
+            else:
+                passed += 1
+        if suite_failed == 0 and int(suite.get("errors", 0)) + int(suite.get("failures", 0)) > 0:
+            suite_failed = 1
+        failed += suite_failed
+    return passed, failed, skipped
+
+
+def run_meson(tally, build):
+    began = time.monotonic()
+    report = build / "meson-logs" / "testlog.junit.xml"
+    report.unlink(missing_ok=True)
+    run = subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs",
+                          "--timeout-multiplier", "4"],
+                         env={**os.environ, "G_DEBUG": "fatal-criticals"})
+    counts = count_junit(report) if report.exists() else (0, 0, 0)
+    if run.returncode != 0 and counts[1] == 0:
+        counts = (counts[0], 1, counts[2])
+    tally.add_suite("unit, contract, fuzz corpora", *counts, time.monotonic() - began)
+
+
+def run_pytest(tally, build, tools, extra):
+    began = time.monotonic()
+    report = build / "pytest.xml"
+    report.unlink(missing_ok=True)
+    path = f"{tools / 'usr/bin'}:{os.environ['PATH']}"
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider",
+         f"--junitxml={report}", ROOT / "tests/integration", *extra],
+        env={**os.environ, "EF_BINARY": str(build / "eventflow"), "PATH": path,
+             "PYTHONDONTWRITEBYTECODE": "1"})
+    counts = count_junit(report) if report.exists() else (0, 0, 0)
+    if run.returncode != 0 and counts[1] == 0:
+        counts = (counts[0], 1, counts[2])
+    tally.add_suite("integration", *counts, time.monotonic() - began)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--build", type=Path, required=True)
+    parser.add_argument("--tools", type=Path, required=True)
+    parser.add_argument("pytest", nargs="*", help="further arguments for pytest")
+    options = parser.parse_args()
+    build = options.build.resolve()
+    tally = Tally()
+    run_checks(tally)
+    run_meson(tally, build)
+    run_pytest(tally, build, options.tools.resolve(), options.pytest)
+    if tally.skipped:
+        print(f"{tally.skipped} skipped, reasons above")
+    print(f"{tally.passed} passed, {tally.failed} failed")
+    return 1 if tally.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
