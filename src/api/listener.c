@@ -182,6 +182,24 @@ static bool open_host(struct listener *l, const char *host, const char *port, co
     return is_open;
 }
 
+bool listener_check(const char *text, bool allow_open, GError **error)
+{
+    g_autofree char *host = NULL;
+    g_autofree char *port = NULL;
+    struct addrinfo *infos;
+    bool is_good;
+
+    if (!split_address(text, &host, &port, error))
+        return false;
+    if (g_ascii_strcasecmp(host, "localhost") == 0)
+        return true;
+    infos = resolve(host, port, text, error);
+    is_good = infos != NULL && check_open(infos, text, allow_open, error);
+    if (infos != NULL)
+        freeaddrinfo(infos);
+    return is_good;
+}
+
 bool listener_open(struct listener *l, const char *text, bool allow_open, GError **error)
 {
     g_autofree char *host = NULL;

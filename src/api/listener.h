@@ -16,6 +16,10 @@ struct listener {
     int port; /* really bound */
 };
 
+/* Whether text could be listened on: its syntax, that it names an address, and that this address is
+ * loopback unless allow_open. Binds nothing. Errors: INPUT. */
+bool listener_check(const char *text, bool allow_open, GError **error);
+
 /* Opens text ("127.0.0.1:8080", "[::1]:8080", "localhost:8080"; port 0 picks one). "localhost"
  * takes both loopback addresses when the machine has both; "[::]" takes IPv4, too.
  * Errors: INPUT bad address, or not loopback without allow_open; IN_USE port taken; FATAL. */

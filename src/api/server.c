@@ -5,6 +5,8 @@
 #include "common/clock.h"
 #include "common/log.h"
 
+#include <sys/resource.h>
+
 static bool server_bind(struct server *s, GError **error)
 {
     const struct server_options *o = &s->options;
@@ -47,11 +49,27 @@ static void server_free(struct server *s)
 static void server_find_metrics(struct server *s)
 {
     s->connections_gauge = metrics_gauge("http_connections", "Open connections.", NULL);
-    s->events_received =
-        metrics_counter("events_received_total", "Events accepted: durable and answered 202.", NULL);
+    s->events_received = metrics_counter("events_received_total",
+                                         "Events accepted: durable and answered 202.", NULL);
 }
 
-struct server *server_start(struct api *api, const struct server_options *options, GError **error)
+/* Every connection is a descriptor, and the usual soft limit of 1024 is far below our own. */
+static void server_raise_descriptor_limit(const struct server *s)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+        (int64_t)MIN(limit.rlim_cur, (rlim_t)INT64_MAX) >= s->options.connections_max)
+        return;
+    log_warn(LOG_MSG("the limit of open files is below connections-max; beyond it connections wait"),
+             LOG_INT("open_files_max", (int64_t)limit.rlim_cur),
+             LOG_INT("connections_max", s->options.connections_max));
+}
+
+struct server *server_open(struct api *api, const struct server_options *options, GError **error)
 {
     struct server *s = g_new0(struct server, 1);
 
@@ -60,19 +78,23 @@ struct server *server_start(struct api *api, const struct server_options *option
     s->options = *options;
     s->peers = peers_new(options->connections_per_ip_max);
     server_find_metrics(s);
-    if (!server_bind(s, error) || !server_make_loops(s, error)) {
-        server_free(s);
-        return NULL;
-    }
-    s->executor = executor_open(options->executors, options->executor_queue_max,
-                                exchange_run_blocking, api);
+    server_raise_descriptor_limit(s);
+    if (server_bind(s, error) && server_make_loops(s, error))
+        return s;
+    server_free(s);
+    return NULL;
+}
+
+void server_start(struct server *s)
+{
+    s->executor = executor_open(s->options.executors, s->options.executor_queue_max,
+                                exchange_run_blocking, s->api);
     s->loops[0]->acceptor = acceptor_open(s->loops[0]);
     for (int i = 0; i < s->loop_count; i++)
         loop_start(s->loops[i], i);
-    log_info(LOG_MSG("listening"), LOG_STRING("address", options->listen),
+    log_info(LOG_MSG("listening"), LOG_STRING("address", s->options.listen),
              LOG_INT("port", s->main_port), LOG_INT("metrics_port", s->metrics_port),
              LOG_INT("loops", s->loop_count));
-    return s;
 }
 
 int server_port(const struct server *s)

@@ -29,14 +29,18 @@ struct server_options {
     size_t executor_queue_max;  /* waiting blocking requests; beyond it 503 + Retry-After */
     int64_t connections_max;    /* all loops together; beyond it 503 and close */
     int64_t connections_per_ip_max;
-    int64_t body_max;           /* bytes */
+    int64_t body_max; /* bytes */
     int64_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
     int64_t drain_timeout_ms;
 };
 
-/* Binds both doors and starts the threads. Borrows api until server_stop has returned.
- * Errors: INPUT address wrong or not loopback without allow_open; IN_USE port taken; FATAL. */
-struct server *server_start(struct api *api, const struct server_options *options, GError **error);
+/* Binds both doors; what connects from now on waits in the backlog. Borrows api until server_stop
+ * has returned, but does not look into it before server_start. Errors: INPUT address wrong or not
+ * loopback without allow_open; IN_USE port taken; FATAL. */
+struct server *server_open(struct api *api, const struct server_options *options, GError **error);
+
+/* Starts the threads: api must be complete. Once. */
+void server_start(struct server *s);
 
 /* The ports really bound (for port 0 in tests). */
 int server_port(const struct server *s);

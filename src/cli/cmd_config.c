@@ -72,7 +72,7 @@ static int config(int argc, const char *const *argv)
         return print_markdown(), EXIT_CODE_OK;
     if (g_str_equal(form, "--json"))
         argc--, argv++;
-    if (!settings_load(&settings, argc, argv, NULL))
+    if (!settings_load(&settings, argc, argv))
         return EXIT_CODE_CONFIG;
     if (g_str_equal(form, "--json"))
         print_json(&settings);

@@ -221,7 +221,7 @@ static int doctor(int argc, const char *const *argv)
         else
             rest[count++] = argv[i];
     }
-    if (!settings_load(&settings, count, rest, NULL))
+    if (!settings_load(&settings, count, rest))
         return EXIT_CODE_CONFIG;
     code = doctor_run(&d, &settings);
     settings_done(&settings);

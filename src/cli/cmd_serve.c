@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "api/listener.h"
 #include "cli/command.h"
+#include "cli/data_folder.h"
 #include "cli/engine.h"
 #include "cli/examples.h"
 #include "cli/exit_code.h"
@@ -75,22 +77,42 @@ static bool asks_for_help(int argc, const char *const *argv)
     return false;
 }
 
+/* What only a look at the machine can tell; added to the mistakes of the settings, so that a user
+ * sees all of them at once. */
+static void check_machine(const struct settings *s, GPtrArray *errors)
+{
+    const char *const addresses[] = {s->listen, s->metrics_listen};
+    g_autoptr(GError) folder_error = NULL;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(addresses); i++) {
+        g_autoptr(GError) error = NULL;
+
+        if (addresses[i] != NULL && !listener_check(addresses[i], s->allow_open, &error))
+            g_ptr_array_add(errors, g_strdup(error->message));
+    }
+    if (s->data != NULL && !data_folder_check(s->data, &folder_error))
+        g_ptr_array_add(errors, g_strdup(folder_error->message));
+}
+
 static int serve(int argc, const char *const *argv)
 {
+    g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
     struct settings settings;
     enum log_level level;
-    int code;
+    int code = EXIT_CODE_CONFIG;
 
     if (asks_for_help(argc, argv)) {
         printf("Usage: eventflow serve [SETTINGS]\n\n%s.\n\n", command_serve.summary);
         settings_print_help();
         return EXIT_CODE_OK;
     }
-    if (!settings_load(&settings, argc, argv, NULL))
-        return EXIT_CODE_CONFIG;
-    if (log_level_parse(slice_text(settings.log_level), &level))
-        log_set_level(level);
-    code = serve_run(&settings);
+    settings_read(&settings, argc, argv, errors);
+    check_machine(&settings, errors);
+    if (settings_report(errors)) {
+        if (log_level_parse(slice_text(settings.log_level), &level))
+            log_set_level(level);
+        code = serve_run(&settings);
+    }
     settings_done(&settings);
     return code;
 }

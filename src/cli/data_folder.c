@@ -15,6 +15,29 @@
 #define LOCK_NAME   "eventflow.lock"
 #define MARKER_NAME "running"
 
+bool data_folder_check(const char *path, GError **error)
+{
+    g_autofree char *nearest = g_strdup(*path != '\0' ? path : ".");
+    const char *why = NULL;
+
+    while (!g_file_test(nearest, G_FILE_TEST_EXISTS)) {
+        char *parent = g_path_get_dirname(nearest);
+
+        g_free(nearest);
+        nearest = parent;
+    }
+    if (!g_file_test(nearest, G_FILE_TEST_IS_DIR))
+        why = "is no folder";
+    else if (access(nearest, W_OK | X_OK) != 0)
+        why = g_strerror(errno);
+    if (why == NULL)
+        return true;
+    g_set_error(error, EF_ERROR, EF_ERROR_INPUT,
+                "cannot use the data folder '%s': '%s' %s; choose another one with --data", path,
+                nearest, why);
+    return false;
+}
+
 static bool folder_has(const char *path, const char *name)
 {
     g_autofree char *file = g_build_filename(path, name, NULL);

@@ -18,6 +18,9 @@ struct data_folder {
     bool was_unclean; /* the last process did not close it */
 };
 
+/* Whether the folder could be used or made, looking only. Errors: INPUT. */
+bool data_folder_check(const char *path, GError **error);
+
 /* Makes the folder (mode 0700) when missing and takes the lock. Errors: IN_USE names the pid of the
  * owner; INPUT not writable or no folder. */
 bool data_folder_open(struct data_folder *f, const char *path, GError **error);

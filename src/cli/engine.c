@@ -81,10 +81,12 @@ static void start_threads(struct engine *e, const struct settings *s)
         .store = e->store,
         .received_rate = e->api.received_rate,
         .processed_rate = e->api.processed_rate,
+        .started_us = e->api.started_us,
     });
 }
 
-static bool start_server(struct engine *e, const struct settings *s, GError **error)
+/* Binds before the databases are touched: a taken port leaves everything as it was. */
+static bool open_server(struct engine *e, const struct settings *s, GError **error)
 {
     struct server_options options = {
         .listen = s->listen,
@@ -103,7 +105,7 @@ static bool start_server(struct engine *e, const struct settings *s, GError **er
         .drain_timeout_ms = s->drain_timeout_ms,
     };
 
-    e->server = server_start(&e->api, &options, error);
+    e->server = server_open(&e->api, &options, error);
     return e->server != NULL;
 }
 
@@ -113,7 +115,8 @@ struct engine *engine_open(const struct settings *s, void (*on_fatal)(void), GEr
 
     e->on_fatal = on_fatal;
     atomic_flag_clear(&e->fatal_seen);
-    if (!data_folder_open(&e->folder, s->data, error) || !open_backends(e, s, error))
+    if (!data_folder_open(&e->folder, s->data, error) || !open_server(e, s, error) ||
+        !open_backends(e, s, error))
         goto out;
     if (s->examples && e->folder.was_new && !examples_load(e->store, error))
         goto out;
@@ -129,10 +132,10 @@ struct engine *engine_open(const struct settings *s, void (*on_fatal)(void), GEr
     e->api.received_rate = rate_new();
     e->api.processed_rate = rate_new();
     start_threads(e, s);
-    if (start_server(e, s, error))
-        return e;
+    server_start(e->server);
+    return e;
 out:
-    engine_close(e, e->worker != NULL || !e->folder.was_unclean);
+    engine_close(e, !e->folder.was_unclean); /* nothing ran: the marker stays as it was */
     return NULL;
 }
 
@@ -144,10 +147,7 @@ bool engine_was_new(const struct engine *e)
 void engine_close(struct engine *e, bool is_clean)
 {
     atomic_store(&e->api.is_draining, true);
-    if (e->server != NULL) {
-        server_drain(e->server);
-        server_stop(e->server);
-    }
+    server_stop(e->server);
     housekeeper_stop(e->housekeeper);
     if (e->api.intake != NULL)
         intake_stop(e->api.intake);

@@ -1,7 +1,7 @@
 /* engine: the embedded program put together: folder, queue, store, worker, intake, front door.
  *
- *   open:  folder ▸ queue ▸ store ▸ worker ▸ intake ▸ housekeeper ▸ server
- *   close: the other way round, so that every part outlives those that use it
+ *   open:  folder ▸ ports ▸ store ▸ queue ▸ worker ▸ intake ▸ housekeeper ▸ front door
+ *   close: the front door first, then the other way round: every part outlives those that use it
  */
 #ifndef CLI_ENGINE_H
 #define CLI_ENGINE_H

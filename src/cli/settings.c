@@ -70,24 +70,31 @@ const struct config_setting SETTINGS[] = {
 
 const size_t SETTING_COUNT = G_N_ELEMENTS(SETTINGS);
 
-bool settings_load(struct settings *s, int argc, const char *const *argv, GPtrArray *operands)
+void settings_read(struct settings *s, int argc, const char *const *argv, GPtrArray *errors)
 {
-    g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(GPtrArray) unwanted = g_ptr_array_new();
-
     *s = (struct settings){0};
-    config_load(SETTINGS, SETTING_COUNT, s, (const char *const *)environ, argc, argv,
-                operands != NULL ? operands : unwanted, errors);
-    for (guint i = 0; i < unwanted->len; i++)
-        g_ptr_array_add(errors, g_strdup_printf("unexpected argument '%s'",
-                                                (const char *)g_ptr_array_index(unwanted, i)));
+    config_load(SETTINGS, SETTING_COUNT, s, (const char *const *)environ, argc, argv, NULL, errors);
+}
+
+bool settings_report(const GPtrArray *errors)
+{
     for (guint i = 0; i < errors->len; i++)
         fprintf(stderr, "eventflow: %s\n", (const char *)g_ptr_array_index(errors, i));
-    if (errors->len == 0)
+    if (errors->len > 0)
+        fprintf(stderr,
+                "eventflow: %u problem%s with the configuration, nothing was started; "
+                "'eventflow serve --help' lists all settings\n",
+                errors->len, errors->len == 1 ? "" : "s");
+    return errors->len == 0;
+}
+
+bool settings_load(struct settings *s, int argc, const char *const *argv)
+{
+    g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
+
+    settings_read(s, argc, argv, errors);
+    if (settings_report(errors))
         return true;
-    fprintf(stderr, "eventflow: %u problem%s with the configuration, nothing was started; "
-                    "'eventflow serve --help' lists all settings\n",
-            errors->len, errors->len == 1 ? "" : "s");
     settings_done(s);
     return false;
 }

@@ -46,9 +46,16 @@ struct settings {
 extern const struct config_setting SETTINGS[];
 extern const size_t SETTING_COUNT;
 
-/* Loads from environment and arguments; prints every error to standard error. Operands are errors
- * unless operands is given. false: exit with EXIT_CODE_CONFIG. "--help" is not handled here. */
-bool settings_load(struct settings *s, int argc, const char *const *argv, GPtrArray *operands);
+/* Loads from environment and arguments. Every mistake is appended to errors (char *); what could be
+ * read is filled in all the same. Arguments that are no flags are mistakes. */
+void settings_read(struct settings *s, int argc, const char *const *argv, GPtrArray *errors);
+
+/* Prints the errors to standard error. true when there are none. */
+bool settings_report(const GPtrArray *errors);
+
+/* Both in one, for commands that check nothing more. false: reported, s is empty; exit with
+ * EXIT_CODE_CONFIG. */
+bool settings_load(struct settings *s, int argc, const char *const *argv);
 void settings_done(struct settings *s);
 
 /* The table as text for people: "  --listen HOST:PORT …", one setting a paragraph. */

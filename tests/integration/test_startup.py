@@ -31,6 +31,23 @@ def test_an_unwritable_folder_is_78(tmp_path):
     assert result.returncode == 78 and "--data" in result.stderr
 
 
+def test_addresses_and_folder_are_reported_together_with_the_settings(tmp_path):
+    (tmp_path / "file").write_text("")
+    result = run("serve", "--data", tmp_path / "file" / "data", "--listen", "0.0.0.0:18080",
+                 "--metrics-listen", "192.0.2.1:1", "--loops", "0")
+    assert result.returncode == 78
+    for part in ("--loops", "0.0.0.0:18080", "192.0.2.1:1", "is no folder", "4 problems"):
+        assert part in result.stderr, result.stderr
+
+
+def test_a_taken_port_leaves_the_databases_untouched(server, tmp_path):
+    result = run("serve", "--data", tmp_path / "other", "--listen", f"127.0.0.1:{server.port}",
+                 "--metrics-listen", f"127.0.0.1:{free_port()}")
+    assert result.returncode == 73
+    assert not (tmp_path / "other" / "queue.db").exists()
+    assert not (tmp_path / "other" / "running").exists()
+
+
 def test_a_folder_in_use_is_73_and_names_the_pid(server):
     result = serve(server.folder)
     assert result.returncode == 73 and str(server.process.pid) in result.stderr

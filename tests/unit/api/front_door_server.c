@@ -1,4 +1,5 @@
-/* front_door_server: the front door with routes of its own, for tests/integration/test_front_door.py.
+/* front_door_server: the front door with routes of its own, for
+ * tests/integration/test_front_door.py.
  *
  * Takes the flags of `eventflow serve` that concern the front door. POST /events goes through the
  * real intake to the memory queue; GET /slow holds an executor thread for ?ms= milliseconds.
@@ -135,8 +136,12 @@ static struct server *start(struct api *api, const struct flags *f, GError **err
         .write_timeout_ms = f->write_timeout_ms,
         .drain_timeout_ms = f->drain_timeout_ms,
     };
+    struct server *server;
 
-    return server_start(api, &options, error);
+    server = server_open(api, &options, error);
+    if (server != NULL)
+        server_start(server);
+    return server;
 }
 
 static bool serve(const struct flags *f)
