@@ -59,13 +59,18 @@ def count_junit(path):
     return passed, failed, skipped
 
 
-def run_meson(tally, build):
+def environment(tools, **more):
+    """Ours, with the unpacked tools (promtool) within reach."""
+    return {**os.environ, "PATH": f"{os.environ['PATH']}:{tools / 'usr/bin'}", **more}
+
+
+def run_meson(tally, build, tools):
     began = time.monotonic()
     report = build / "meson-logs" / "testlog.junit.xml"
     report.unlink(missing_ok=True)
     run = subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs",
                           "--timeout-multiplier", "4"],
-                         env={**os.environ, "G_DEBUG": "fatal-criticals"})
+                         env=environment(tools, G_DEBUG="fatal-criticals"))
     counts = count_junit(report) if report.exists() else (0, 0, 0)
     if run.returncode != 0 and counts[1] == 0:
         counts = (counts[0], 1, counts[2])
@@ -76,12 +81,10 @@ def run_pytest(tally, build, tools, extra):
     began = time.monotonic()
     report = build / "pytest.xml"
     report.unlink(missing_ok=True)
-    path = f"{tools / 'usr/bin'}:{os.environ['PATH']}"
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider",
          f"--junitxml={report}", ROOT / "tests/integration", *extra],
-        env={**os.environ, "EF_BINARY": str(build / "eventflow"), "PATH": path,
-             "PYTHONDONTWRITEBYTECODE": "1"})
+        env=environment(tools, EF_BINARY=str(build / "eventflow"), PYTHONDONTWRITEBYTECODE="1"))
     counts = count_junit(report) if report.exists() else (0, 0, 0)
     if run.returncode != 0 and counts[1] == 0:
         counts = (counts[0], 1, counts[2])
@@ -97,7 +100,7 @@ def main():
     build = options.build.resolve()
     tally = Tally()
     run_checks(tally)
-    run_meson(tally, build)
+    run_meson(tally, build, options.tools.resolve())
     run_pytest(tally, build, options.tools.resolve(), options.pytest)
     if tally.skipped:
         print(f"{tally.skipped} skipped, reasons above")

@@ -1,3 +1,4 @@
+/* Counting comes before dealing: the caps must hold for connections that are still on their way. */
 #include "api/acceptor.h"
 
 #include <errno.h>
@@ -35,6 +36,7 @@ struct newcomer {
     uint64_t peer;
 };
 
+/* On the thread of the loop that it was dealt to. */
 static void newcomer_arrive(struct loop *loop, struct loop_mail *mail)
 {
     struct newcomer *n = (struct newcomer *)mail;
@@ -47,10 +49,15 @@ static void newcomer_arrive(struct loop *loop, struct loop_mail *mail)
 
 /* ---- one connection -------------------------------------------------------------------------- */
 
-static struct loop *find_emptiest_loop(const struct server *s)
+/* Connections live long and are alike, so their number is a good measure of a loop's load. */
+/* While draining the other loops may have ended: only our own still takes connections. */
+static struct loop *find_emptiest_loop(const struct acceptor *a)
 {
+    const struct server *s = a->loop->server;
     struct loop *best = s->loops[0];
 
+    if (a->loop->is_draining)
+        return a->loop;
     for (int i = 1; i < s->loop_count; i++)
         if (atomic_load_explicit(&s->loops[i]->connections, memory_order_relaxed) <
             atomic_load_explicit(&best->connections, memory_order_relaxed))
@@ -77,17 +84,21 @@ static void acceptor_refuse(struct acceptor *a, int fd, unsigned door, const cha
     conn_run(c);
 }
 
+/* The first loop's own connections need no mail. */
 static void acceptor_deal(struct acceptor *a, int fd, unsigned door, uint64_t peer)
 {
     struct server *s = a->loop->server;
-    struct loop *loop = find_emptiest_loop(s);
+    struct loop *loop = find_emptiest_loop(a);
     struct newcomer *n;
 
     /* Counted here, so that a burst is spread before the loops have seen it. */
     atomic_fetch_add(&s->connections, 1);
     atomic_fetch_add_explicit(&loop->connections, 1, memory_order_relaxed);
     if (loop == a->loop) {
-        conn_open(loop, fd, door, peer, true);
+        struct conn *c = conn_open(loop, fd, door, peer, true);
+
+        if (loop->is_draining && door == ROUTE_MAIN)
+            conn_close_idle(c);
         return;
     }
     n = g_new0(struct newcomer, 1);
@@ -98,12 +109,14 @@ static void acceptor_deal(struct acceptor *a, int fd, unsigned door, uint64_t pe
     loop_put(loop, &n->mail);
 }
 
+/* The caps are looked at in the order of their cost. */
 static void acceptor_take(struct acceptor *a, int fd, unsigned door, const struct sockaddr *address)
 {
     struct server *s = a->loop->server;
     uint64_t peer = peers_key(address);
 
-    if (s->options.connections_max > 0 && atomic_load(&s->connections) >= s->options.connections_max)
+    if (s->options.connections_max > 0 &&
+        atomic_load(&s->connections) >= s->options.connections_max)
         acceptor_refuse(a, fd, door, "the limit of open connections is reached");
     else if (!peers_enter(s->peers, peer))
         acceptor_refuse(a, fd, door, "the limit of open connections of one address is reached");
@@ -138,6 +151,7 @@ static bool is_shortage(int number)
     return number == EMFILE || number == ENFILE || number == ENOBUFS || number == ENOMEM;
 }
 
+/* Level-triggered: what is left in the backlog after a round is reported again. */
 static void acceptor_ready(struct watch *w, uint32_t events)
 {
     struct door_watch *d = (struct door_watch *)w;
@@ -194,12 +208,20 @@ void acceptor_resume(struct acceptor *a)
     acceptor_listen(a, EPOLLIN);
 }
 
+void acceptor_drain(struct acceptor *a)
+{
+    for (size_t i = 0; i < a->door_count; i++)
+        if (a->doors[i].door == ROUTE_MAIN) {
+            acceptor_ready(&a->doors[i].watch, 0);
+            a->doors[i].watch.fd = -1;
+        }
+    listener_close(&a->loop->server->main_door);
+}
+
 void acceptor_close(struct acceptor *a)
 {
     if (a == NULL)
         return;
-    for (size_t i = 0; i < a->door_count; i++)
-        acceptor_ready(&a->doors[i].watch, 0);
     listener_close(&a->loop->server->main_door);
     listener_close(&a->loop->server->metrics_door);
     g_free(a);

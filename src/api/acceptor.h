@@ -26,7 +26,11 @@ struct acceptor *acceptor_open(struct loop *loop);
 int64_t acceptor_resume_at(const struct acceptor *a);
 void acceptor_resume(struct acceptor *a);
 
-/* Takes what waits in the backlog and closes the listeners. Accepts NULL; frees. */
+/* Closes the main door, after taking what waits in its backlog. The metrics door stays open, so that
+ * probes are told "not ready" until the end. Not inside the round of events. */
+void acceptor_drain(struct acceptor *a);
+
+/* Closes both doors. Accepts NULL; frees. */
 void acceptor_close(struct acceptor *a);
 
 #endif

@@ -21,7 +21,8 @@ struct api {
     struct rate *received_rate; /* sampled by the housekeeper */
     struct rate *processed_rate;
     const char *durability; /* "full"; shown by health */
-    int64_t started_us; /* wall clock */
+    int64_t started_us;     /* wall clock */
+    int64_t started_monotonic_us; /* for the uptime: the wall clock may be set back */
     struct intake_limits intake_limits;
     atomic_bool is_draining; /* SIGTERM seen: ready answers 503 */
     atomic_bool is_broken;   /* a commit failed: nothing is accepted any more */

@@ -4,6 +4,10 @@
 
 #define BODY_ROOM_MIN (64 * 1024)
 
+/* A body is read where it costs least: a small one lies behind its head in the read buffer and is
+ * never copied; a large or chunked one grows in a buffer of its own, by what really arrives and not
+ * by what the client declares. Limits are checked before a byte is kept. */
+
 static struct slice in_place(const struct conn *c, const struct http_head *head)
 {
     return slice_of(c->in + c->head_end, (size_t)head->content_length);
@@ -13,8 +17,7 @@ bool body_is_here(const struct conn *c, const struct http_head *head)
 {
     if (c->body_kind == BODY_NONE)
         return true;
-    return c->body_kind == BODY_IN_PLACE &&
-           c->in_end - c->head_end >= (size_t)head->content_length;
+    return c->body_kind == BODY_IN_PLACE && c->in_end - c->head_end >= (size_t)head->content_length;
 }
 
 /* Room for size more bytes, at least doubling, never above the limit that was checked before. */
@@ -78,6 +81,7 @@ static enum body_result read_none(struct conn *c, const struct http_head *head, 
     return BODY_DONE;
 }
 
+/* May read into the next, pipelined request; body_finish leaves that for the next head. */
 static enum body_result read_in_place(struct conn *c, const struct http_head *head,
                                       struct slice *body, const char **why)
 {
@@ -94,6 +98,7 @@ static enum body_result read_in_place(struct conn *c, const struct http_head *he
     return BODY_DONE;
 }
 
+/* Reads at most up to the end of the body, so nothing of a next request gets in. */
 static enum body_result read_buffered(struct conn *c, const struct http_head *head,
                                       struct slice *body, const char **why)
 {
@@ -135,6 +140,7 @@ static enum body_result decode_chunks(struct conn *c, const char **why)
     return result == HTTP_PARSE_DONE ? BODY_DONE : BODY_WAIT;
 }
 
+/* The read buffer behind the head is used again and again: what was decoded has moved on. */
 static enum body_result read_chunked(struct conn *c, const struct http_head *head,
                                      struct slice *body, const char **why)
 {
@@ -173,6 +179,7 @@ enum body_result body_read(struct conn *c, const struct http_head *head, struct 
 
 void body_finish(struct conn *c, const struct http_head *head)
 {
+    /* What a chunked or buffered body left behind its head is the next request. */
     c->in_start = c->head_end;
     if (c->body_kind == BODY_IN_PLACE)
         c->in_start += (size_t)head->content_length;

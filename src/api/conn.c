@@ -1,3 +1,6 @@
+/* A connection is moved by a table of steps, one for each state. A step either waits for an event
+ * (CONN_WAIT) or has changed something (CONN_GO), and then the step of the new state follows; there
+ * is no recursion, however many requests are pipelined. */
 #include "api/conn.h"
 
 #include <errno.h>
@@ -13,6 +16,8 @@ void conn_set_state(struct conn *c, enum conn_state state)
     deadlines_move(&c->loop->deadlines, &c->deadline, state, c->loop->now_us);
 }
 
+/* A client that shut only its own side (RDHUP) still waits for its answer: no reason to close. An
+ * error, or both sides shut, is. */
 static void conn_ready(struct watch *w, uint32_t events)
 {
     struct conn *c = (struct conn *)w;
@@ -38,6 +43,8 @@ struct conn *conn_open(struct loop *loop, int fd, unsigned door, uint64_t peer, 
     c->door = door;
     c->peer = peer;
     c->is_counted = is_counted;
+    c->is_probe = loop->is_draining && door == ROUTE_METRICS;
+    loop->probes += c->is_probe;
     c->deadline.link.data = c;
     c->again_link.data = c;
     deadlines_add(&loop->deadlines, &c->deadline, CONN_IDLE, loop->now_us);
@@ -86,6 +93,7 @@ void conn_free(struct conn *c)
         g_queue_unlink(&loop->again, &c->again_link);
     if (c->is_counted)
         peers_leave(loop->server->peers, c->peer);
+    loop->probes -= c->is_probe;
     metric_change(loop->server->connections_gauge, -1);
     atomic_fetch_sub(&loop->server->connections, 1);
     atomic_fetch_sub_explicit(&loop->connections, 1, memory_order_relaxed);
@@ -162,7 +170,7 @@ void conn_answer(struct conn *c)
 {
     struct exchange *x = c->exchange;
 
-    if (c->loop->is_draining)
+    if (loop_is_draining(c->loop))
         c->closes = true;
     render_answer(x, c->closes);
     c->sent = 0;
@@ -180,6 +188,8 @@ void conn_refuse(struct conn *c, int status, const char *slug, const char *why)
     }
     c->closes = true;
     response_problem(&c->exchange->response, &c->exchange->request, status, slug, NULL, "%s", why);
+    if (status == 503)
+        response_header(&c->exchange->response, "Retry-After", SLICE("1"));
     conn_answer(c);
 }
 
@@ -224,6 +234,7 @@ static int conn_left(const struct conn *c, struct iovec parts[2])
     return count;
 }
 
+/* The kernel takes all of it in one go, except when the client reads slower than we answer. */
 static enum conn_step step_write(struct conn *c)
 {
     struct iovec parts[2];
@@ -246,6 +257,7 @@ static enum conn_step step_write(struct conn *c)
 
 /* ---- the request ----------------------------------------------------------------------------- */
 
+/* From here to the answer nothing is read: that is the pipelining order and the back-pressure. */
 static enum conn_step conn_dispatch(struct conn *c)
 {
     c->exchange->is_away = !exchange_dispatch(c->exchange);
@@ -272,6 +284,7 @@ static bool conn_send_continue(struct conn *c, const struct http_head *head)
     return false;
 }
 
+/* What the head alone can refuse is refused before the body is read, and before a 100. */
 static enum conn_step conn_begin(struct conn *c)
 {
     struct exchange *x = c->exchange;
@@ -297,6 +310,8 @@ static enum conn_step conn_begin(struct conn *c)
     return conn_send_continue(c, &x->head) ? CONN_GO : CONN_WAIT;
 }
 
+/* A head that is complete is never shown to the parser twice, one that is not only from where the
+ * last look ended. */
 static enum conn_step step_head(struct conn *c)
 {
     static const struct {
@@ -385,8 +400,8 @@ static enum conn_step step_nothing(struct conn *c)
 /* ---- moving on ------------------------------------------------------------------------------- */
 
 static enum conn_step (*const STEPS[CONN_STATES])(struct conn *c) = {
-    [CONN_IDLE] = step_head,     [CONN_HEAD] = step_head,   [CONN_BODY] = step_body,
-    [CONN_BUSY] = step_nothing,  [CONN_WRITE] = step_write, [CONN_LINGER] = step_linger,
+    [CONN_IDLE] = step_head,      [CONN_HEAD] = step_head,   [CONN_BODY] = step_body,
+    [CONN_BUSY] = step_nothing,   [CONN_WRITE] = step_write, [CONN_LINGER] = step_linger,
     [CONN_CLOSED] = step_nothing,
 };
 
@@ -401,6 +416,7 @@ void conn_run(struct conn *c)
     g_queue_push_tail_link(&c->loop->again, &c->again_link);
 }
 
+/* An idle client is waiting for nothing, and one that does not read would not read a word more. */
 static void expire_close(struct conn *c)
 {
     conn_close(c);

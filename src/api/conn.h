@@ -77,6 +77,7 @@ struct conn {
     bool has_hung_up; /* the peer sends no more (it may still read) */
     bool closes;      /* after the current answer */
     bool is_counted;  /* in peers: false for one that is only told to go away */
+    bool is_probe;  /* came through the metrics door while draining */
     bool is_again;
 };
 
@@ -113,11 +114,11 @@ enum conn_fill conn_fill(struct conn *c, char *to, size_t *size);
 /* ---- body.c ---------------------------------------------------------------------------------- */
 
 enum body_result {
-    BODY_DONE,    /* *body is set, borrowed until the answer is sent */
-    BODY_WAIT,    /* more must arrive */
-    BODY_CLOSED,  /* the client went away */
-    BODY_BAD,     /* framing: *why */
-    BODY_LARGE,   /* above body_max */
+    BODY_DONE,   /* *body is set, borrowed until the answer is sent */
+    BODY_WAIT,   /* more must arrive */
+    BODY_CLOSED, /* the client went away */
+    BODY_BAD,    /* framing: *why */
+    BODY_LARGE,  /* above body_max */
 };
 
 /* Decides where the body of the parsed head goes. */

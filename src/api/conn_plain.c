@@ -1,3 +1,4 @@
+/* Bytes straight to and from the socket. */
 #include "api/conn.h"
 
 #include <sys/socket.h>
@@ -8,6 +9,7 @@ static ssize_t plain_read(struct conn *c, void *to, size_t size)
     return recv(c->watch.fd, to, size, 0);
 }
 
+/* sendmsg instead of writev: only it can be told not to raise SIGPIPE. */
 static ssize_t plain_write(struct conn *c, const struct iovec *parts, int count)
 {
     struct iovec copy[2];

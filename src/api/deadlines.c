@@ -1,3 +1,4 @@
+/* The lists are GQueues whose links are embedded, so that changing a state allocates nothing. */
 #include "api/deadlines.h"
 
 void deadlines_init(struct deadlines *d, const int64_t limits_ms[CONN_STATES])
@@ -8,6 +9,8 @@ void deadlines_init(struct deadlines *d, const int64_t limits_ms[CONN_STATES])
     }
 }
 
+/* Time never goes back within a loop and limits are constant, so the end of the list is the place.
+ */
 void deadlines_add(struct deadlines *d, struct deadline *item, enum conn_state state,
                    int64_t now_us)
 {
@@ -41,6 +44,7 @@ static const struct deadline *deadlines_first(const struct deadlines *d, int sta
     return (const struct deadline *)head;
 }
 
+/* Looks at one connection a state, however many there are. */
 int64_t deadlines_next(const struct deadlines *d)
 {
     int64_t next_us = INT64_MAX;

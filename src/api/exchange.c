@@ -1,3 +1,4 @@
+/* The pool, the checks that need only the head, and the three ways to run a handler. */
 #include "api/exchange.h"
 
 #include "api/conn.h"
@@ -11,6 +12,8 @@
 
 /* ---- the pool -------------------------------------------------------------------------------- */
 
+/* An exchange is large (a parsed head, two arenas) and lives for microseconds, so it is kept. The
+ * last one given back is taken first: its memory is still in the cache. */
 static struct exchange *exchange_new(struct loop *loop)
 {
     struct exchange *x = g_new0(struct exchange, 1);
@@ -105,6 +108,7 @@ void exchange_give(struct exchange *x)
 
 /* ---- reading the head ------------------------------------------------------------------------ */
 
+/* Visible ASCII: it goes into headers, logs and tables. */
 static bool is_correlation(struct slice s)
 {
     if (s.size == 0 || s.size > CORRELATION_MAX)
@@ -171,6 +175,8 @@ static void answer_not_allowed(struct exchange *x, unsigned allowed)
     g_string_free(names, TRUE);
 }
 
+/* The checks are made in this order by exchange_open; the first that fails has answered. */
+
 static bool check_route(struct exchange *x, unsigned door)
 {
     struct request *r = &x->request;
@@ -188,6 +194,7 @@ static bool check_route(struct exchange *x, unsigned door)
     return false;
 }
 
+/* "%2F" in a segment is a slash in an id, not a border of segments: hence decoded only now. */
 static bool check_params(struct exchange *x)
 {
     struct request *r = &x->request;
@@ -211,6 +218,7 @@ static bool has_body(const struct http_head *head)
     return head->is_chunked || head->content_length > 0;
 }
 
+/* Chunked bodies declare nothing; body.c counts them. */
 static bool check_size(struct exchange *x)
 {
     int64_t max = x->loop->server->options.body_max;
@@ -228,6 +236,7 @@ static bool equals_ignoring_case(struct slice a, struct slice b)
     return a.size == b.size && (a.size == 0 || g_ascii_strncasecmp(a.data, b.data, a.size) == 0);
 }
 
+/* ASCII is UTF-8. */
 static bool is_utf8_name(struct slice s)
 {
     return equals_ignoring_case(s, SLICE("utf-8")) || equals_ignoring_case(s, SLICE("\"utf-8\"")) ||
@@ -258,7 +267,8 @@ static bool read_media(struct slice *media)
 
         rest = slice_of(mark + 1, rest.size - (size_t)(mark + 1 - rest.data));
         mark = rest.size > 0 ? memchr(rest.data, ';', rest.size) : NULL;
-        one = trim_space(slice_of(rest.data, mark != NULL ? (size_t)(mark - rest.data) : rest.size));
+        one =
+            trim_space(slice_of(rest.data, mark != NULL ? (size_t)(mark - rest.data) : rest.size));
         if (one.size > 8 && equals_ignoring_case(slice_of(one.data, 8), SLICE("charset=")))
             is_utf8 = is_utf8_name(slice_of(one.data + 8, one.size - 8));
     }
@@ -289,6 +299,7 @@ static void answer_media(struct exchange *x)
                      "accepted here, in UTF-8: %s", list);
 }
 
+/* Guessing what bytes are meant to be is how wrong data gets in, so the type must be listed. */
 static bool check_media(struct exchange *x)
 {
     struct request *r = &x->request;
@@ -309,23 +320,15 @@ static bool check_media(struct exchange *x)
     return false;
 }
 
-/* New events are refused early while nothing can become durable. */
+/* New events are refused early while nothing can become durable. A request that arrives while
+ * draining, on a connection that was open already, is served: the committer outlives the loops. */
 static bool check_intake(struct exchange *x)
 {
-    struct api *api = x->loop->api;
-
-    if (x->request.route->kind != ROUTE_INTAKE)
+    if (x->request.route->kind != ROUTE_INTAKE ||
+        !atomic_load_explicit(&x->loop->api->is_broken, memory_order_relaxed))
         return true;
-    if (atomic_load_explicit(&api->is_broken, memory_order_relaxed)) {
-        response_problem(&x->response, &x->request, 503, "broken", NULL,
-                         "a commit failed; nothing is accepted until the process has started anew");
-    } else if (x->loop->is_draining ||
-               atomic_load_explicit(&api->is_draining, memory_order_relaxed)) {
-        response_problem(&x->response, &x->request, 503, "not-ready", NULL,
-                         "nothing is accepted while shutting down");
-    } else {
-        return true;
-    }
+    response_problem(&x->response, &x->request, 503, "broken", NULL,
+                     "a commit failed; nothing is accepted until the process has started anew");
     response_header(&x->response, "Retry-After", SLICE("1"));
     return false;
 }
@@ -345,8 +348,9 @@ bool exchange_open(struct exchange *x, unsigned door)
     read_target(x);
     read_correlation(x);
     x->is_bare = x->request.method == HTTP_HEAD;
-    return check_route(x, door) && check_params(x) && request_read_query(&x->request, &x->response) &&
-           check_size(x) && check_media(x) && check_intake(x);
+    return check_route(x, door) && check_params(x) &&
+           request_read_query(&x->request, &x->response) && check_size(x) && check_media(x) &&
+           check_intake(x);
 }
 
 void exchange_open_empty(struct exchange *x)
@@ -358,18 +362,22 @@ void exchange_open_empty(struct exchange *x)
 
 /* ---- running the handler --------------------------------------------------------------------- */
 
+/* The handler promises not to wait. */
 static bool dispatch_inline(struct exchange *x)
 {
     x->request.route->handle(x->loop->api, &x->request, &x->response);
     return true;
 }
 
+/* From a successful submit on, the exchange is the executor's. */
 static bool dispatch_blocking(struct exchange *x)
 {
     if (executor_submit(x->loop->server->executor, x)) {
         x->loop->outstanding++;
         return false;
     }
+    log_warn(LOG_MSG("a look-up was refused: too many are waiting for an executor"),
+             LOG_TEXT("correlation_id", x->request.correlation_id));
     response_problem(&x->response, &x->request, 503, "too-many-in-flight", NULL,
                      "too many requests are waiting, please try again");
     response_header(&x->response, "Retry-After", SLICE("1"));
@@ -437,13 +445,14 @@ static struct metric *find_counter(struct exchange *x)
         return m;
     labels = g_strdup_printf("method=\"%s\",route=\"%s\",status=\"%d\"",
                              http_method_name(x->request.method),
-                             route < ROUTE_COUNT ? ROUTES[route].path : "none",
-                             x->response.status);
+                             route < ROUTE_COUNT ? ROUTES[route].path : "none", x->response.status);
     m = metrics_counter("http_requests_total", "Requests answered.", labels);
     g_hash_table_insert(x->loop->counters, GSIZE_TO_POINTER(key), m);
     return m;
 }
 
+/* Refusals are the client's business and logged for debugging only; what is ours has been logged
+ * where it happened. */
 void exchange_count(struct exchange *x)
 {
     metric_add(find_counter(x), 1);

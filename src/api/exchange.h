@@ -26,14 +26,14 @@ struct exchange {
     struct response response;
     GString *answer; /* the rendered head of the answer */
     struct intake_job job;
-    struct exchange *group; /* jobs handed over together come back together */
-    size_t group_left;      /* in the group's first: jobs not answered yet (committer) */
+    struct exchange *group;       /* jobs handed over together come back together */
+    size_t group_left;            /* in the group's first: jobs not answered yet (committer) */
     struct mail_list group_mails; /* the same: answered ones */
-    char correlation[33]; /* when the client gave none */
-    int64_t started_us;   /* monotonic */
-    bool is_bare;         /* the answer goes out without its body (HEAD, 204, 304) */
-    bool is_away;         /* at another thread */
-    char *in;   /* the connection's buffers, once it is gone */
+    char correlation[33];         /* when the client gave none */
+    int64_t started_us;           /* monotonic */
+    bool is_bare;                 /* the answer goes out without its body (HEAD, 204, 304) */
+    bool is_away;                 /* at another thread */
+    char *in;                     /* the connection's buffers, once it is gone */
     char *body;
 };
 

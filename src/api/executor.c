@@ -4,11 +4,12 @@
 
 #include <glib.h>
 
+/* waiting is counted here because g_async_queue_length would count the ends of threads, too. */
 struct executor {
     GAsyncQueue *queue;
-    GPtrArray *threads;      /* GThread, owned */
-    _Atomic size_t waiting;  /* items in the queue */
-    size_t queue_max;        /* immutable, like the rest */
+    GPtrArray *threads;     /* GThread, owned */
+    _Atomic size_t waiting; /* items in the queue */
+    size_t queue_max;       /* immutable, like the rest */
     executor_fn run;
     void *user;
 };
@@ -46,6 +47,7 @@ struct executor *executor_open(int threads, size_t queue_max, executor_fn run, v
 
 bool executor_submit(struct executor *e, void *item)
 {
+    /* Taken first and given back, so that two loops cannot both take the last place. */
     if (atomic_fetch_add(&e->waiting, 1) >= e->queue_max) {
         atomic_fetch_sub(&e->waiting, 1);
         return false;
@@ -58,6 +60,7 @@ void executor_close(struct executor *e)
 {
     if (e == NULL)
         return;
+    /* Behind everything that is queued: one end for each thread. */
     for (guint i = 0; i < e->threads->len; i++)
         g_async_queue_push(e->queue, e);
     for (guint i = 0; i < e->threads->len; i++)

@@ -107,7 +107,7 @@ static bool message_is_from(const struct queue_message *m, const struct event_vi
     if (!view->has_source)
         return true;
     arena_init(&scratch);
-    body = json_parse(m->body, &scratch, NULL);
+    body = json_parse_any(m->body, &scratch, NULL);
     is_same = slice_equal(json_get_text(body, "source"), view->source);
     arena_done(&scratch);
     return is_same;
@@ -205,7 +205,7 @@ static bool gather(struct api *api, struct event_view *view, GError **error)
 static void write_body_fields(struct json_writer *w, struct event_view *view)
 {
     static const char *const fields[] = {"source", "event_type", "customer_id", "timestamp"};
-    const struct json_value *body = json_parse(view->message.body, view->arena, NULL);
+    const struct json_value *body = json_parse_any(view->message.body, view->arena, NULL);
 
     for (size_t i = 0; i < G_N_ELEMENTS(fields); i++) {
         const struct json_value *field = json_get(body, slice_text(fields[i]));

@@ -26,6 +26,9 @@ static void write_failure(struct json_writer *w, const struct store_row *row)
     json_put_time(w, "last_failed_at", row->last_failed_at_us);
     json_put_string(w, "status", row->replayed_at_us == 0 ? "open" : "replayed");
     json_put_time(w, "replayed_at", row->replayed_at_us);
+    json_put_integer(w, "seq", row->seq);
+    if (row->replay_seq != 0)
+        json_put_integer(w, "replay_seq", row->replay_seq);
     json_put_text(w, "body", row->body); /* as text: it may be no valid JSON at all */
     json_close_object(w);
 }

@@ -100,7 +100,7 @@ void handle_health(struct api *api, struct request *req, struct response *res)
     json_put_string(&w, "version", EVENTFLOW_VERSION);
     json_put_string(&w, "durability", api->durability);
     json_put_number(&w, "uptime_seconds",
-                    (double)(clock_now_us() - api->started_us) / SECOND_US);
+                    (double)(clock_monotonic_us() - api->started_monotonic_us) / SECOND_US);
     json_close_object(&w);
     res->status = is_ok ? 200 : 503;
 }

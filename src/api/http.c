@@ -1,3 +1,10 @@
+/* Two passes. The first looks for the empty line only and remembers how far it looked, so a head
+ * that arrives byte by byte costs linear time. The second reads the lines of the complete head.
+ * So the verdict cannot depend on how the bytes were cut into packets.
+ *
+ * Everything is refused on which a proxy before us and we might disagree: where a line ends, where
+ * a name ends, how long the body is. Being lenient there is how requests are smuggled (RFC 9112
+ * section 11.2). */
 #include "api/http.h"
 
 #include <string.h>
@@ -44,8 +51,8 @@ static const unsigned char BYTES[256] = {
 #undef V
 
 static const char *const METHOD_NAMES[] = {
-    [HTTP_GET] = "GET",     [HTTP_HEAD] = "HEAD",     [HTTP_POST] = "POST",
-    [HTTP_PUT] = "PUT",     [HTTP_PATCH] = "PATCH",   [HTTP_DELETE] = "DELETE",
+    [HTTP_GET] = "GET",         [HTTP_HEAD] = "HEAD",   [HTTP_POST] = "POST",
+    [HTTP_PUT] = "PUT",         [HTTP_PATCH] = "PATCH", [HTTP_DELETE] = "DELETE",
     [HTTP_OPTIONS] = "OPTIONS", [HTTP_OTHER] = "OTHER",
 };
 
@@ -235,8 +242,7 @@ static enum http_parse read_version(struct head_reader *r, struct slice version)
 static enum http_parse read_request_line(struct head_reader *r, const char *p, const char *end)
 {
     const char *first = memchr(p, ' ', (size_t)(end - p));
-    const char *second =
-        first != NULL ? memchr(first + 1, ' ', (size_t)(end - first - 1)) : NULL;
+    const char *second = first != NULL ? memchr(first + 1, ' ', (size_t)(end - first - 1)) : NULL;
 
     if (second == NULL || first == p || !is_all(p, first, BYTE_TOKEN)) {
         r->why = "the request line must be METHOD TARGET HTTP/1.1";
@@ -282,8 +288,7 @@ static enum http_parse read_header(struct head_reader *r, const char *p, const c
 /* ---- heads ----------------------------------------------------------------------------------- */
 
 /* Finds the empty line. Looks at line feeds only: everything else is checked once all is there. */
-static enum http_parse find_end(struct slice bytes, size_t *scanned, size_t *used,
-                                const char **why)
+static enum http_parse find_end(struct slice bytes, size_t *scanned, size_t *used, const char **why)
 {
     size_t limit = bytes.size < HTTP_HEAD_MAX ? bytes.size : HTTP_HEAD_MAX;
     const char *lf;
@@ -376,7 +381,7 @@ struct slice http_find_header(const struct http_head *head, const char *name)
 
 /* ---- chunked bodies -------------------------------------------------------------------------- */
 
-#define CHUNK_LINE_MAX   1024               /* a size line with its extensions */
+#define CHUNK_LINE_MAX   1024              /* a size line with its extensions */
 #define CHUNK_SIZE_LIMIT (UINT64_MAX >> 8) /* sizes above it are an attack or a bug */
 
 enum chunk_state {

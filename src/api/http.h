@@ -32,7 +32,7 @@ enum http_method {
 const char *http_method_name(enum http_method method);
 
 struct http_header {
-    struct slice name; /* as sent */
+    struct slice name;  /* as sent */
     struct slice value; /* without surrounding white space */
 };
 

@@ -1,6 +1,7 @@
 #include "api/exchange.h"
 #include "api/problem.h"
 #include "common/error.h"
+#include "common/log.h"
 
 /* POST /events: decoded here, made durable by the committer, answered on its thread.
  *
@@ -54,6 +55,7 @@ static void answer_single(struct exchange *x)
     json_close_object(&w);
 }
 
+/* On the committer's thread, like all of ANSWERS: rendering is kept off the loop. */
 static void answer_accepted(struct exchange *x)
 {
     metric_add(x->loop->server->events_received, x->job.count);
@@ -115,6 +117,7 @@ static void (*const ANSWERS[])(struct exchange *) = {
 
 /* ---- back from the committer ----------------------------------------------------------------- */
 
+/* group_left was set before the jobs were handed over and is the committer's alone since then. */
 static void intake_route_done(struct intake_job *job)
 {
     struct exchange *x = job->owner;
@@ -166,13 +169,15 @@ static enum intake_format read_format(const struct request *r)
 
     if (mark != NULL)
         media.size = (size_t)(mark - media.data);
-    while (media.size > 0 && (media.data[media.size - 1] == ' ' || media.data[media.size - 1] == '\t'))
+    while (media.size > 0 &&
+           (media.data[media.size - 1] == ' ' || media.data[media.size - 1] == '\t'))
         media.size--;
     if (media.size >= 6 && g_ascii_strncasecmp(media.data + media.size - 6, "ndjson", 6) == 0)
         return INTAKE_NDJSON;
     return INTAKE_JSON;
 }
 
+/* Anything but the two words is a mistake that would store half a batch. */
 static bool read_atomic(struct exchange *x, bool *is_atomic)
 {
     struct slice value = SLICE("false");
@@ -186,6 +191,8 @@ static bool read_atomic(struct exchange *x, bool *is_atomic)
     return false;
 }
 
+/* The body stays where it is: messages point into the connection's buffer, which outlives the job
+ * (conn_abandon sees to it). */
 static bool decode(struct exchange *x)
 {
     struct request *r = &x->request;
@@ -219,6 +226,8 @@ bool intake_route_dispatch(struct exchange *x)
         return true;
     }
     if (!intake_reserve(x->loop->api->intake, &x->job)) {
+        log_warn(LOG_MSG("events were refused: too many are waiting for their commit"),
+                 LOG_TEXT("correlation_id", x->request.correlation_id));
         answer_busy(x, "too-many-in-flight");
         return true;
     }

@@ -1,3 +1,5 @@
+/* Names are resolved at the start only, so that getaddrinfo, which blocks, never meets a request.
+ */
 #include "api/listener.h"
 
 #include <errno.h>
@@ -56,6 +58,7 @@ static bool is_loopback(const struct sockaddr *address)
            (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr) && v6.sin6_addr.s6_addr[12] == 127);
 }
 
+/* sockaddr structs are copied in and out instead of cast: that is what the language allows. */
 static void set_port(struct sockaddr_storage *address, int port)
 {
     struct sockaddr_in v4;
@@ -124,6 +127,7 @@ static int open_socket(const struct target *t, GError **error)
     return -1;
 }
 
+/* The second socket of a listener takes the port that the first one got. */
 static bool listener_add(struct listener *l, const struct addrinfo *info, const char *text,
                          GError **error)
 {
@@ -143,6 +147,7 @@ static bool listener_add(struct listener *l, const struct addrinfo *info, const 
     return true;
 }
 
+/* The first address of a name is the one that is meant. Freed by the caller. */
 static struct addrinfo *resolve(const char *host, const char *port, const char *text,
                                 GError **error)
 {
@@ -157,6 +162,7 @@ static struct addrinfo *resolve(const char *host, const char *port, const char *
     return infos;
 }
 
+/* Safe by default: without access control only this machine may come in. */
 static bool check_open(const struct addrinfo *info, const char *text, bool allow_open,
                        GError **error)
 {

@@ -1,3 +1,5 @@
+/* One round of a loop, its beginning and its end. Everything in a loop runs on its own thread, so
+ * nothing in it is locked; other threads only put mail into its inbox. */
 #include "api/loop.h"
 
 #include <errno.h>
@@ -103,9 +105,15 @@ static void loop_read_clock(struct loop *loop)
         loop_render_date(loop, loop->wall_us / 1000000);
 }
 
+/* 0 = not draining. */
 static int64_t loop_drain_until(const struct loop *loop)
 {
     return atomic_load_explicit(&loop->server->drain_until_us, memory_order_relaxed);
+}
+
+bool loop_is_draining(const struct loop *loop)
+{
+    return loop_drain_until(loop) != 0;
 }
 
 /* Units: milliseconds, rounded up so that the deadline has passed on waking; -1 = for ever. */
@@ -118,6 +126,8 @@ static int loop_wait_ms(const struct loop *loop)
         return 0;
     if (loop->acceptor != NULL)
         until_us = MIN(until_us, acceptor_resume_at(loop->acceptor));
+    if (loop->acceptor != NULL && loop->is_draining) /* looks whether the other loops are done */
+        until_us = MIN(until_us, loop->now_us + LOOP_DRAIN_LOOK_US);
     if (loop->is_draining && loop_drain_until(loop) > loop->now_us)
         until_us = MIN(until_us, loop_drain_until(loop));
     if (until_us == INT64_MAX)
@@ -126,6 +136,7 @@ static int loop_wait_ms(const struct loop *loop)
     return wait_us <= 0 ? 0 : (int)MIN((wait_us + 999) / 1000, G_MAXINT);
 }
 
+/* All that came since the last look, in order; whoever put something now rings again. */
 static void loop_read_inbox(struct watch *w, uint32_t events)
 {
     struct loop *loop = (struct loop *)((char *)w - G_STRUCT_OFFSET(struct loop, inbox_watch));
@@ -152,6 +163,7 @@ static void loop_run_again(struct loop *loop)
     }
 }
 
+/* conn_expire moves a connection on, so each turn finds another one, until none is due. */
 static void loop_expire(struct loop *loop)
 {
     struct conn *c;
@@ -162,6 +174,7 @@ static void loop_expire(struct loop *loop)
         acceptor_resume(loop->acceptor);
 }
 
+/* At the end of a round: no event of this round can point to them any more. */
 static void loop_bury(struct loop *loop)
 {
     GQueue *closed = &loop->deadlines.lists[CONN_CLOSED];
@@ -172,6 +185,7 @@ static void loop_bury(struct loop *loop)
 
 /* ---- drain ----------------------------------------------------------------------------------- */
 
+/* act may move the connection to another state, but no other connection. */
 static void loop_for_state(struct loop *loop, enum conn_state state, void (*act)(struct conn *))
 {
     GList *next;
@@ -188,9 +202,16 @@ static void loop_begin_drain(struct loop *loop, struct loop_mail *mail)
     if (loop->is_draining)
         return;
     loop->is_draining = true;
-    acceptor_close(loop->acceptor);
-    loop->acceptor = NULL;
     loop_for_state(loop, CONN_IDLE, conn_close_idle);
+}
+
+/* Not in loop_begin_drain: later events of the same round may still point to a listener's watch. */
+static void loop_close_main_door(struct loop *loop)
+{
+    if (!loop->is_draining || loop->acceptor == NULL || loop->has_closed_door)
+        return;
+    loop->has_closed_door = true;
+    acceptor_drain(loop->acceptor);
 }
 
 /* The deadline of the drain has passed: whoever is still here is cut off. */
@@ -200,12 +221,19 @@ static void loop_cut_rest(struct loop *loop)
         loop_for_state(loop, (enum conn_state)state, conn_close);
 }
 
+/* connections also counts those that were dealt to this loop and have not arrived. The accepting
+ * loop stays until the others have nothing left: it keeps the metrics door open for probes. */
 static bool loop_is_over(const struct loop *loop)
 {
-    return loop->is_draining && loop->outstanding == 0 &&
-           atomic_load_explicit(&loop->connections, memory_order_relaxed) == 0;
+    if (!loop->is_draining || loop->outstanding > 0)
+        return false;
+    if (loop->acceptor != NULL)
+        return loop->has_closed_door && atomic_load(&loop->server->connections) == loop->probes;
+    return atomic_load_explicit(&loop->connections, memory_order_relaxed) == 0;
 }
 
+/* The order matters: new jobs leave after everything that may make some, and connections are freed
+ * after everything that may point to them. */
 static void *loop_main(void *data)
 {
     struct loop *loop = data;
@@ -224,12 +252,17 @@ static void *loop_main(void *data)
 
             w->ready(w, events[i].events);
         }
+        loop_close_main_door(loop);
         loop_expire(loop);
         if (loop->is_draining && loop->now_us >= loop_drain_until(loop))
             loop_cut_rest(loop);
         intake_route_submit(loop);
         loop_bury(loop);
     }
+    acceptor_close(loop->acceptor);
+    loop->acceptor = NULL;
+    loop_cut_rest(loop);
+    loop_bury(loop);
     return NULL;
 }
 
@@ -256,19 +289,24 @@ void loop_join(struct loop *loop)
     loop->thread = NULL;
 }
 
+/* Busy connections have no deadline here: the commit and the look-up have their own ends. */
 static void loop_init_deadlines(struct loop *loop)
 {
     const struct server_options *o = &loop->server->options;
     const int64_t limits_ms[CONN_STATES] = {
-        [CONN_IDLE] = o->idle_timeout_ms,   [CONN_HEAD] = o->head_timeout_ms,
-        [CONN_BODY] = o->body_timeout_ms,   [CONN_BUSY] = 0,
-        [CONN_WRITE] = o->write_timeout_ms, [CONN_LINGER] = CONN_LINGER_MS,
+        [CONN_IDLE] = o->idle_timeout_ms,
+        [CONN_HEAD] = o->head_timeout_ms,
+        [CONN_BODY] = o->body_timeout_ms,
+        [CONN_BUSY] = 0,
+        [CONN_WRITE] = o->write_timeout_ms,
+        [CONN_LINGER] = CONN_LINGER_MS,
         [CONN_CLOSED] = 0,
     };
 
     deadlines_init(&loop->deadlines, limits_ms);
 }
 
+/* By route, so that a slow look-up does not hide in the numbers of POST /events. */
 static struct metric **loop_find_durations(void)
 {
     struct metric **durations = g_new0(struct metric *, ROUTE_COUNT + 1);
@@ -279,9 +317,9 @@ static struct metric **loop_find_durations(void)
                             i < ROUTE_COUNT ? http_method_name(ROUTES[i].method) : "none",
                             i < ROUTE_COUNT ? ROUTES[i].path : "none");
 
-        durations[i] = metrics_histogram(
-            "http_request_duration_seconds", "Time from a request's head to its answer's last byte.",
-            labels, METRICS_SECONDS, METRICS_SECONDS_COUNT);
+        durations[i] = metrics_histogram("http_request_duration_seconds",
+                                         "Time from a request's head to its answer's last byte.",
+                                         labels, METRICS_SECONDS, METRICS_SECONDS_COUNT);
     }
     return durations;
 }

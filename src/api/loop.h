@@ -26,6 +26,7 @@
 #include "common/metrics.h"
 #include "core/flat.h"
 
+#define LOOP_DRAIN_LOOK_US 20000 /* how often the accepting loop looks whether all are done */
 #define LOOP_BUFFER_SIZE (3 * HTTP_HEAD_MAX) /* a head behind a pipelined one, and a small body */
 
 struct exchange;
@@ -47,7 +48,7 @@ struct loop_mail {
 struct server {
     struct api *api;
     struct server_options options; /* the strings are not used after the start */
-    struct listener main_door; /* first loop, once it runs */
+    struct listener main_door;     /* first loop, once it runs */
     struct listener metrics_door;
     int main_port;
     int metrics_port;
@@ -71,6 +72,7 @@ struct loop {
     struct loop_mail drain_mail;
     GThread *thread;
     _Atomic int64_t connections; /* any thread reads: new ones go where the fewest are */
+    int64_t probes; /* of the metrics door, accepted while draining: nobody waits for their end */
 
     int64_t now_us;  /* monotonic, read once a round */
     int64_t wall_us; /* wall clock, the same */
@@ -78,20 +80,21 @@ struct loop {
     char date[32];   /* for the Date header */
 
     struct deadlines deadlines;
-    GQueue again;              /* connections that used up their turn */
-    struct mail_list jobs;     /* for the committer, handed over at the end of the round */
-    struct exchange *group;    /* keeps the count of this round's jobs, see intake_route.c */
-    size_t group_events;       /* in the jobs of that group */
-    size_t outstanding;        /* requests at an executor or the committer */
+    GQueue again;           /* connections that used up their turn */
+    struct mail_list jobs;  /* for the committer, handed over at the end of the round */
+    struct exchange *group; /* keeps the count of this round's jobs, see intake_route.c */
+    size_t group_events;    /* in the jobs of that group */
+    size_t outstanding;     /* requests at an executor or the committer */
     bool is_draining;
+    bool has_closed_door; /* the accepting loop: the main door is closed */
     struct acceptor *acceptor; /* NULL except in the first loop */
 
-    struct flat flat; /* scratch of intake_decode */
-    GPtrArray *buffers;   /* spare read buffers */
-    GPtrArray *exchanges; /* spare exchanges */
-    GHashTable *counters; /* (route, method, status) -> struct metric, a cache */
+    struct flat flat;          /* scratch of intake_decode */
+    GPtrArray *buffers;        /* spare read buffers */
+    GPtrArray *exchanges;      /* spare exchanges */
+    GHashTable *counters;      /* (route, method, status) -> struct metric, a cache */
     struct metric **durations; /* by route; the last one is for requests without */
-    uint64_t seed[2];     /* of made correlation ids */
+    uint64_t seed[2];          /* of made correlation ids */
 };
 
 struct loop *loop_new(struct server *server, GError **error);
@@ -111,6 +114,9 @@ bool loop_watch(struct loop *loop, struct watch *w, bool is_level);
 
 /* Puts one mail into the loop's inbox. Any thread. */
 void loop_put(struct loop *loop, struct loop_mail *mail);
+
+/* True from the moment server_drain was called, also before this loop has heard of it. */
+bool loop_is_draining(const struct loop *loop);
 
 /* A read buffer of LOOP_BUFFER_SIZE bytes, and back. */
 char *loop_take_buffer(struct loop *loop);

@@ -1,3 +1,4 @@
+/* Touched when a connection comes and when it goes, never for a request: one lock is enough. */
 #include "api/peers.h"
 
 #include <string.h>
@@ -15,6 +16,7 @@ struct peers {
     int64_t max;       /* immutable */
 };
 
+/* Owned by the table; freed with its last connection. */
 struct peer {
     gint64 key; /* first: hashed by g_int64_hash */
     int64_t count;
@@ -52,6 +54,7 @@ uint64_t peers_key(const struct sockaddr *address)
         return PEERS_IPV4 | ntohl(in.sin_addr.s_addr);
     }
     memcpy(&v6, address, sizeof(v6));
+    /* What an IPv4 client looks like on a socket that takes both. */
     if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
         memcpy(&v4, v6.sin6_addr.s6_addr + 12, sizeof(v4));
         return PEERS_IPV4 | ntohl(v4);
@@ -91,6 +94,7 @@ void peers_leave(struct peers *p, uint64_t key)
         return;
     g_mutex_lock(&p->lock);
     peer = g_hash_table_lookup(p->table, &wanted);
+    /* The table holds addresses with connections only: it cannot grow beyond their number. */
     g_assert(peer != NULL && peer->count > 0);
     if (--peer->count == 0)
         g_hash_table_remove(p->table, &wanted);

@@ -1,3 +1,4 @@
+/* Every answer that is not a success is made here, so that all have the same members. */
 #include "api/problem.h"
 
 #include <stdarg.h>
@@ -6,6 +7,7 @@
 #include "common/error.h"
 #include "common/log.h"
 
+/* In alphabetical order. A slug, once published, keeps its meaning: clients branch on it. */
 const struct problem_type PROBLEM_TYPES[] = {
     {"bad-request", "The bytes are no well-formed HTTP request; the connection is closed."},
     {"broken", "A commit failed and its outcome is unknown; the process ends and starts anew."},
@@ -24,7 +26,8 @@ const struct problem_type PROBLEM_TYPES[] = {
     {"invalid-request", "What was asked for makes no sense as it stands."},
     {"method-not-allowed", "The path exists but does not take this method; see Allow."},
     {"not-found", "Nothing is known under this path or id."},
-    {"not-ready", "The process is starting or ending; another instance, or a later try, will answer."},
+    {"not-ready",
+     "The process is starting or ending; another instance, or a later try, will answer."},
     {"not-supported-yet", "A part of the language that this version does not run yet."},
     {"precondition-failed", "If-Match names another version than the current one."},
     {"precondition-required", "This change needs If-Match with the current version."},
@@ -34,10 +37,12 @@ const struct problem_type PROBLEM_TYPES[] = {
     {"too-many-connections", "The limit of connections is reached."},
     {"too-many-events", "The request holds more events than one request may."},
     {"too-many-in-flight", "Too many requests are waiting; the same request may work later."},
-    {"unsupported-media-type", "The Content-Type is not taken here; the detail names those that are."},
+    {"unsupported-media-type",
+     "The Content-Type is not taken here; the detail names those that are."},
 };
 const size_t PROBLEM_TYPE_COUNT = G_N_ELEMENTS(PROBLEM_TYPES);
 
+/* Source: the HTTP status code registry of IANA. */
 static const struct {
     int status;
     const char *reason;
@@ -128,8 +133,8 @@ void problem_add_errors(struct json_writer *w, const struct problems *problems)
         json_put_integer(w, "errors_total", (int64_t)problems->total);
 }
 
-void response_problem(struct response *res, const struct request *req, int status,
-                      const char *slug, const struct problems *problems, const char *format, ...)
+void response_problem(struct response *res, const struct request *req, int status, const char *slug,
+                      const struct problems *problems, const char *format, ...)
 {
     struct json_writer w;
     g_autofree char *detail = NULL;
@@ -161,6 +166,7 @@ static const struct error_answer {
     {EF_ERROR_INPUT, 400, "invalid-request", NULL, false},
 };
 
+/* Damage and programming errors: the client can do nothing about them, the operator must look. */
 static const struct error_answer INTERNAL = {
     -1, 500, "internal", "something failed inside; the log has it under this correlation id", false,
 };
@@ -174,6 +180,7 @@ static const struct error_answer *find_error_answer(const GError *error)
     return &INTERNAL;
 }
 
+/* The one place where a failed look-up is logged: store and queue only return their errors. */
 static void log_failure(const struct error_answer *answer, const struct request *req,
                         const GError *error)
 {

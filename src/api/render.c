@@ -1,6 +1,8 @@
 #include "api/exchange.h"
 #include "api/problem.h"
 
+/* printf would cost more than all the rest of an answer, so its parts are put together by hand. */
+
 static void add_text(GString *out, const char *text)
 {
     g_string_append(out, text);
@@ -31,6 +33,7 @@ static void add_status_line(GString *out, int status)
     add_text(out, problem_reason(status));
 }
 
+/* HTTP/1.1 keeps connections by default, HTTP/1.0 closes them: only the exception is said. */
 static void add_connection(GString *out, const struct http_head *head, bool closes)
 {
     if (closes)
@@ -55,7 +58,7 @@ void render_answer(struct exchange *x, bool closes)
         add_number(out, res->body->len);
     }
     add_slice(out, SLICE("\r\nDate: "));
-    add_slice(out, slice_of(x->loop->date, 29));
+    add_slice(out, slice_of(x->loop->date, 29)); /* always that long, RFC 9110 section 5.6.7 */
     add_slice(out, SLICE("\r\nX-Correlation-Id: "));
     add_slice(out, x->request.correlation_id);
     for (size_t i = 0; i < res->header_count; i++) {

@@ -1,3 +1,4 @@
+/* Reading the query once, before the handler, lets handlers rely on it: known names, each once. */
 #include "api/request.h"
 
 #include "api/routes.h"
@@ -53,6 +54,7 @@ static struct slice cut(struct slice *rest, char separator)
     return head;
 }
 
+/* Decoding never makes text longer, so the encoded size is room enough. */
 static bool decode_part(struct request *r, struct slice in, struct slice *out)
 {
     char *text = arena_alloc(&r->arena, in.size);
@@ -74,9 +76,11 @@ static bool route_knows(const struct route *route, struct slice name)
     return false;
 }
 
+/* A misspelt filter that is ignored would answer with everything, so it is named instead. */
 static void refuse_unknown(struct request *r, struct response *res, struct slice name)
 {
-    g_auto(GStrv) known = g_strsplit(r->route->query != NULL ? r->route->query : "", " ", KNOWN_MAX);
+    g_auto(GStrv) known =
+        g_strsplit(r->route->query != NULL ? r->route->query : "", " ", KNOWN_MAX);
     g_autofree char *given = g_strndup(name.data, name.size);
     const char *nearest = config_nearest(given, (const char *const *)known, g_strv_length(known));
     g_autofree char *all = g_strjoinv(", ", known);
@@ -93,6 +97,7 @@ static void refuse_unknown(struct request *r, struct response *res, struct slice
                          "there is no query parameter \"%s\" here; none is taken", given);
 }
 
+/* Names are compared decoded: "%61tomic" is "atomic", and twice the same is twice the same. */
 static bool read_parameter(struct request *r, struct response *res, struct slice part)
 {
     struct slice name = cut(&part, '=');

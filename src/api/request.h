@@ -44,9 +44,9 @@ struct request {
     struct request_parameter *parameters;    /* of the query, checked against the route */
     size_t parameter_count;
     struct slice correlation_id; /* X-Correlation-Id, else traceparent's trace id, else made */
-    bool has_correlation_id; /* the client gave it (header or traceparent) */
-    struct slice trace; /* a valid traceparent header, or empty */
-    int64_t arrived_us; /* wall clock */
+    bool has_correlation_id;     /* the client gave it (header or traceparent) */
+    struct slice trace;          /* a valid traceparent header, or empty */
+    int64_t arrived_us;          /* wall clock */
     const struct route *route;
     struct arena arena;
 };
@@ -68,7 +68,7 @@ struct response {
     const char *content_type; /* "application/json" unless set; static storage */
     GString *body;            /* made by the server, empty */
     struct {
-        const char *name;  /* static storage */
+        const char *name;   /* static storage */
         struct slice value; /* in the request's arena */
     } headers[RESPONSE_HEADERS_MAX];
     size_t header_count;
@@ -79,12 +79,13 @@ void response_header(struct response *res, const char *name, struct slice value)
 /* Makes the answer an RFC 9457 problem+json: title is derived from status, detail is for people,
  * problems (may be NULL) become "errors":[{"pointer","detail"}]. type is "/problems/<slug>" of
  * api/problem.c's table, e.g. "invalid-document". Adds correlation_id and instance. */
-void response_problem(struct response *res, const struct request *req, int status,
-                      const char *slug, const struct problems *problems, const char *format, ...)
+void response_problem(struct response *res, const struct request *req, int status, const char *slug,
+                      const struct problems *problems, const char *format, ...)
     __attribute__((format(printf, 6, 7)));
 
 /* The answer for a GError of store or queue: RETRY 503 + Retry-After, FULL 507, MISSING 404,
- * CONFLICT 409, INPUT 400, STOPPED 503, others 500. Internal texts are logged, not shown, for 5xx. */
+ * CONFLICT 409, INPUT 400, STOPPED 503, others 500. Internal texts are logged, not shown, for 5xx.
+ */
 void response_error(struct response *res, const struct request *req, const GError *error);
 
 #endif

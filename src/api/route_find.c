@@ -1,3 +1,4 @@
+/* A linear search: some twenty templates differ within their first bytes, which no tree beats. */
 #include "api/routes.h"
 
 /* A template without parameters ranks before one with; more never come. */
@@ -25,7 +26,7 @@ static size_t route_match(const char *template, struct slice path, struct slice 
             if (p == end || *p != *template)
                 return RANK_NONE;
             p++;
-            template++;
+            template ++;
         }
     }
     return p == end ? count : RANK_NONE;

@@ -14,7 +14,7 @@
 struct api;
 
 enum route_kind {
-    ROUTE_INLINE,   /* answers at once on the loop thread: no I/O, no locks held by others for long */
+    ROUTE_INLINE, /* answers at once on the loop thread: no I/O, no locks held by others for long */
     ROUTE_BLOCKING, /* runs on an executor thread; may use store and queue */
     ROUTE_INTAKE,   /* POST /events: decoded on the loop, answered by the committer */
 };
@@ -25,7 +25,7 @@ typedef void (*route_fn)(struct api *api, struct request *req, struct response *
 
 struct route {
     enum http_method method; /* GET also answers HEAD */
-    const char *path;  /* template: "/campaigns/{id}/versions"; {…} is one non-empty segment */
+    const char *path; /* template: "/campaigns/{id}/versions"; {…} is one non-empty segment */
     enum route_kind kind;
     unsigned doors;
     route_fn handle;   /* NULL for ROUTE_INTAKE */

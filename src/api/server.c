@@ -11,6 +11,7 @@ static bool server_bind(struct server *s, GError **error)
 {
     const struct server_options *o = &s->options;
 
+    /* The ports are kept apart: the first loop closes the doors when it drains. */
     if (!listener_open(&s->main_door, o->listen, o->allow_open, error))
         return false;
     s->main_port = s->main_door.port;
@@ -34,6 +35,7 @@ static bool server_make_loops(struct server *s, GError **error)
     return true;
 }
 
+/* Also of a half-built one: each part accepts that it never was. */
 static void server_free(struct server *s)
 {
     for (int i = 0; i < s->loop_count; i++)
@@ -64,9 +66,10 @@ static void server_raise_descriptor_limit(const struct server *s)
     if (setrlimit(RLIMIT_NOFILE, &limit) == 0 &&
         (int64_t)MIN(limit.rlim_cur, (rlim_t)INT64_MAX) >= s->options.connections_max)
         return;
-    log_warn(LOG_MSG("the limit of open files is below connections-max; beyond it connections wait"),
-             LOG_INT("open_files_max", (int64_t)limit.rlim_cur),
-             LOG_INT("connections_max", s->options.connections_max));
+    log_warn(
+        LOG_MSG("the limit of open files is below connections-max; beyond it connections wait"),
+        LOG_INT("open_files_max", (int64_t)limit.rlim_cur),
+        LOG_INT("connections_max", s->options.connections_max));
 }
 
 struct server *server_open(struct api *api, const struct server_options *options, GError **error)
@@ -89,6 +92,7 @@ void server_start(struct server *s)
 {
     s->executor = executor_open(s->options.executors, s->options.executor_queue_max,
                                 exchange_run_blocking, s->api);
+    /* Before the threads start, so that nobody else looks at that loop's epoll yet. */
     s->loops[0]->acceptor = acceptor_open(s->loops[0]);
     for (int i = 0; i < s->loop_count; i++)
         loop_start(s->loops[i], i);
@@ -112,6 +116,7 @@ void server_drain(struct server *s)
     int64_t until_us = clock_monotonic_us() + s->options.drain_timeout_ms * 1000;
     int64_t not_draining = 0;
 
+    /* The first call sets the deadline; answers are marked from this moment on, in every loop. */
     if (!atomic_compare_exchange_strong(&s->drain_until_us, &not_draining, until_us))
         return;
     log_info(LOG_MSG("draining: no new connections, requests in flight are finished"));
@@ -124,6 +129,7 @@ void server_stop(struct server *s)
     if (s == NULL)
         return;
     server_drain(s);
+    /* The loops end last of all: they wait for what executors and committer still have. */
     for (int i = 0; i < s->loop_count; i++)
         loop_join(s->loops[i]);
     server_free(s);

@@ -14,6 +14,8 @@
 #include "cli/remote.h"
 #include "common/json.h"
 
+/* The action: applies the files that r's operands name ("-" is standard input) and prints a line
+ * for each document. Returns the exit code. */
 int campaign_apply(struct remote *r);
 
 /* Whether applying the document would change nothing: both mean the same, apart from the fields

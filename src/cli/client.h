@@ -18,6 +18,7 @@
 /* One thread. */
 struct client;
 
+/* One request. Everything is borrowed for the call. */
 struct client_request {
     const char *method;         /* "GET", … */
     const char *path;           /* from '/' on, with the query; escaped already */
@@ -27,9 +28,10 @@ struct client_request {
     int64_t timeout_ms;         /* for the whole exchange; 0: a minute */
 };
 
+/* One answer of the server, of any status. */
 struct client_response {
-    int status;
-    GString *body;
+    int status;             /* 100..599 */
+    GString *body;          /* at most CLIENT_ANSWER_MAX bytes; never NULL, may be empty */
     char *etag;             /* NULL when the answer has none */
     int64_t retry_after_ms; /* -1 when the answer has none */
 };

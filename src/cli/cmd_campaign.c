@@ -1,3 +1,11 @@
+/* "eventflow campaign": list, show, apply and delete on a running server.
+ *
+ *    ID         NAME               STATUS  VERSION  UPDATED
+ *    vip-order  Orders over $50    active  3        2026-11-21T10:00:00Z
+ *
+ * Each action is one small function over cli/remote.h; apply stands in campaign_apply.c. Nothing is
+ * checked here that the server checks. Exit codes are those of remote_exit_code.
+ */
 #include <stdio.h>
 
 #include "cli/campaign_apply.h"
@@ -5,6 +13,7 @@
 #include "cli/exit_code.h"
 #include "cli/remote.h"
 
+/* One table for all actions: a flag that an action does not know has no effect on it. */
 static const struct config_setting CAMPAIGN_FLAGS[] = {
     REMOTE_COMMON_FLAGS,
     {.name = "status",
@@ -20,6 +29,7 @@ static const struct config_setting CAMPAIGN_FLAGS[] = {
      .offset = REMOTE_FLAG(limit)},
 };
 
+/* The id is never cut, since people copy it from here. */
 static const struct table_column CAMPAIGN_COLUMNS[] = {
     {"ID", "id", TABLE_TEXT, 0},
     {"NAME", "name", TABLE_TEXT, 48},
@@ -28,6 +38,7 @@ static const struct table_column CAMPAIGN_COLUMNS[] = {
     {"UPDATED", "updated_at", TABLE_TIME, 0},
 };
 
+/* The server has no word for "all": there it is the absence of a status. */
 static int campaign_list(struct remote *r)
 {
     g_autoptr(GString) path = g_string_new("/campaigns");
@@ -42,6 +53,7 @@ static int campaign_list(struct remote *r)
     return remote_print_list(r, &list);
 }
 
+/* One campaign as the server has it: its bytes with --json, indented for people. */
 static int campaign_show(struct remote *r)
 {
     struct arena a = {0};
@@ -50,6 +62,7 @@ static int campaign_show(struct remote *r)
     const struct json_value *campaign = NULL;
     int code;
 
+    /* An id with a slash or a space must stay one segment of the path. */
     client_append_escaped(path, r->operands[0]);
     code = remote_get(r, path->str, &a, &campaign);
     if (code == EXIT_CODE_OK && r->flags.json)
@@ -62,6 +75,7 @@ static int campaign_show(struct remote *r)
     return code;
 }
 
+/* Without a condition: whoever types an id means the campaign, not one version of it. */
 static int campaign_delete_one(struct remote *r, const char *id)
 {
     g_autoptr(GString) path = g_string_new("/campaigns/");
@@ -80,6 +94,8 @@ static int campaign_delete_one(struct remote *r, const char *id)
     return code;
 }
 
+/* An id that is not there does not keep the others from being deleted; the first trouble is the
+ * exit code. */
 static int campaign_delete(struct remote *r)
 {
     int code = EXIT_CODE_OK;
@@ -94,6 +110,7 @@ static int campaign_delete(struct remote *r)
     return code;
 }
 
+/* Name, operands at least and at most, what they are, what to do. */
 static const struct remote_action CAMPAIGN_ACTIONS[] = {
     {"list", 0, 0, NULL, campaign_list},
     {"show", 1, 1, "the id of a campaign", campaign_show},
@@ -101,6 +118,7 @@ static const struct remote_action CAMPAIGN_ACTIONS[] = {
     {"delete", 1, SIZE_MAX, "the id of a campaign", campaign_delete},
 };
 
+/* The table of the command; static, since its flags must outlive the call. */
 static int run_campaign(int argc, const char *const *argv)
 {
     static const struct remote_command command = {

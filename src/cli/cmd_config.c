@@ -1,3 +1,13 @@
+/* "eventflow config": what the settings are, in four forms.
+ *
+ *    (none)       a table of the values in force   checks the configuration: exit code 78 if wrong
+ *    --json       the same as one object           the same
+ *    --env        config/.env.example              defaults only
+ *    --markdown   docs/settings.md                 defaults only
+ *
+ * All forms come from the one table of settings, so the documentation cannot differ from the
+ * program.
+ */
 #include <stdio.h>
 
 #include "cli/command.h"
@@ -5,6 +15,7 @@
 #include "cli/settings.h"
 #include "common/json.h"
 
+/* Value in force and default side by side; secrets as "(set)". */
 static void print_table(const struct settings *s)
 {
     for (size_t i = 0; i < SETTING_COUNT; i++) {
@@ -14,6 +25,7 @@ static void print_table(const struct settings *s)
     }
 }
 
+/* One object; values as text, the way a user would write them. */
 static void print_json(const struct settings *s)
 {
     g_autoptr(GString) out = g_string_new(NULL);
@@ -41,6 +53,7 @@ static void print_env(void)
     }
 }
 
+/* docs/settings.md, whole. */
 static void print_markdown(void)
 {
     printf("# Settings\n\nMade by `eventflow config --markdown`; do not edit by hand. A setting is "
@@ -54,6 +67,8 @@ static void print_markdown(void)
     }
 }
 
+/* The form is the first argument; everything behind it belongs to the settings, so that the line of
+ * a service file can be checked as it stands. */
 static int config(int argc, const char *const *argv)
 {
     struct settings settings;
@@ -66,12 +81,14 @@ static int config(int argc, const char *const *argv)
         settings_print_help();
         return EXIT_CODE_OK;
     }
+    /* These two show no values, so a broken configuration does not keep them from being made. */
     if (g_str_equal(form, "--env"))
         return print_env(), EXIT_CODE_OK;
     if (g_str_equal(form, "--markdown"))
         return print_markdown(), EXIT_CODE_OK;
     if (g_str_equal(form, "--json"))
         argc--, argv++;
+    /* Every error has been printed; the code is the one that serve would end with. */
     if (!settings_load(&settings, argc, argv))
         return EXIT_CODE_CONFIG;
     if (g_str_equal(form, "--json"))

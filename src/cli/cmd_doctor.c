@@ -1,3 +1,15 @@
+/* "eventflow doctor": looks at the data folder without touching it.
+ *
+ *    ok       configuration  every setting is valid
+ *    ok       disk           41235 MiB free
+ *    PROBLEM  eventflow.db   … the row with seq 17 does not fit its checksum
+ *
+ * Opens both databases for reading, beside a running program or after a crash, and says a line for
+ * each finding. --full reads every page and row. The counts of the two databases are compared at
+ * the end, as each of them can be sound and yet not belong to the other.
+ *
+ * Deliberately missing: repair. What to do stands in docs/troubleshooting.md.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <sys/statvfs.h>
@@ -12,20 +24,23 @@
 
 #define DISK_FREE_MIN (256 * 1024 * 1024) /* bytes; below it the doctor warns */
 
+/* Only a problem changes the exit code; a warning is for the reader. */
 enum finding { FINDING_OK, FINDING_WARNING, FINDING_PROBLEM };
 
 /* One run; findings go to standard output as they are made. */
 struct doctor {
-    bool is_full;
-    bool is_json;
-    struct json_writer *w;
-    unsigned problems;
+    bool is_full;          /* --full: every page, row and count */
+    bool is_json;          /* findings are gathered in w instead of printed */
+    struct json_writer *w; /* in the array of findings; unused without is_json */
+    unsigned problems;     /* findings of the worst kind so far */
 };
 
+/* One finding. Text appears at once, because a full check may run for minutes. */
 static void report(struct doctor *d, enum finding kind, const char *what, const char *detail)
 {
     static const char *const marks[] = {"ok", "warning", "PROBLEM"};
 
+    /* The exit code follows from this count alone. */
     if (kind == FINDING_PROBLEM)
         d->problems++;
     if (!d->is_json) {
@@ -40,6 +55,8 @@ static void report(struct doctor *d, enum finding kind, const char *what, const 
     json_close_object(d->w);
 }
 
+/* Space that this user may fill (f_bavail, not f_bfree: some is kept for root). A folder that
+ * cannot be written is only mentioned: the doctor may run as another user than the program. */
 static void check_disk(struct doctor *d, const char *folder)
 {
     struct statvfs fs;
@@ -51,12 +68,14 @@ static void check_disk(struct doctor *d, const char *folder)
         report(d, FINDING_PROBLEM, "disk", detail);
         return;
     }
+    /* f_bavail counts in units of f_frsize, not of f_bsize. */
     free_bytes = (guint64)fs.f_bavail * fs.f_frsize;
     detail = g_strdup_printf("%" G_GUINT64_FORMAT " MiB free%s", free_bytes / (1024 * 1024),
                              access(folder, W_OK) == 0 ? "" : ", not writable for this user");
     report(d, free_bytes < DISK_FREE_MIN ? FINDING_WARNING : FINDING_OK, "disk", detail);
 }
 
+/* One finding for each problem, or one that says how hard it was looked for. */
 static void report_all(struct doctor *d, const char *what, const GPtrArray *problems)
 {
     if (problems->len == 0)
@@ -65,6 +84,7 @@ static void report_all(struct doctor *d, const char *what, const GPtrArray *prob
         report(d, FINDING_PROBLEM, what, g_ptr_array_index(problems, i));
 }
 
+/* A check that could not be made is a problem as well: the program would meet the same trouble. */
 static void check_queue(struct doctor *d, struct queue *queue)
 {
     g_autoptr(GPtrArray) problems = g_ptr_array_new_with_free_func(g_free);
@@ -76,6 +96,7 @@ static void check_queue(struct doctor *d, struct queue *queue)
         report(d, FINDING_PROBLEM, "queue.db", error->message);
 }
 
+/* As check_queue. */
 static void check_store(struct doctor *d, struct store *store)
 {
     g_autoptr(GPtrArray) problems = g_ptr_array_new_with_free_func(g_free);
@@ -115,10 +136,12 @@ static void check_books(struct doctor *d, const char *folder, struct store *stor
     g_autofree char *detail = NULL;
     g_autoptr(GError) error = NULL;
 
+    /* From the connection that is open already: its numbers are of one moment. */
     if (!store_get_summary(store, &s, &error)) {
         report(d, FINDING_PROBLEM, "books", error->message);
         return;
     }
+    /* Read afresh and later than the store's numbers: see above. */
     accepted = count_accepted(d, folder);
     if (accepted < 0)
         return;
@@ -128,12 +151,15 @@ static void check_books(struct doctor *d, const char *folder, struct store *stor
                              " + failed %" G_GINT64_FORMAT " + duplicate %" G_GINT64_FORMAT
                              " + waiting %" G_GINT64_FORMAT,
                              accepted, s.processed, s.failed, s.duplicate, waiting);
+    /* A position beyond what was accepted means that one of the files is older than the other, e.g.
+     * after a restore of only one. */
     if (ended + waiting == accepted && s.position <= accepted)
         report(d, FINDING_OK, "books", detail);
     else
         report(d, FINDING_PROBLEM, "books", detail);
 }
 
+/* Both are opened, whatever the other one says; the books need both. */
 static void check_databases(struct doctor *d, const char *folder)
 {
     struct store_options store_options = {.folder = folder, .read_only = true};
@@ -157,8 +183,11 @@ static void check_databases(struct doctor *d, const char *folder)
     store_close(store);
 }
 
+/* All checks, the cheap ones first. Without a data folder there is nothing to find, and that is no
+ * problem: the program has not run yet. */
 static void examine(struct doctor *d, const struct settings *s)
 {
+    /* Loading has checked it, or we would not be here. */
     report(d, FINDING_OK, "configuration", "every setting is valid");
     if (!g_file_test(s->data, G_FILE_TEST_IS_DIR)) {
         g_autofree char *detail =
@@ -171,6 +200,7 @@ static void examine(struct doctor *d, const struct settings *s)
     check_databases(d, s->data);
 }
 
+/* Examines and prints. The JSON object is built in both cases and printed in one. */
 static int doctor_run(struct doctor *d, const struct settings *s)
 {
     g_autoptr(GString) out = g_string_new(NULL);
@@ -193,6 +223,7 @@ static int doctor_run(struct doctor *d, const struct settings *s)
     return d->problems == 0 ? EXIT_CODE_OK : EXIT_CODE_DATA;
 }
 
+/* Settings have no --help of their own: each command that takes them prints the table. */
 static void print_doctor_help(void)
 {
     printf("Usage: eventflow doctor [--full] [--json] [SETTINGS]\n\n%s.\n"
@@ -203,8 +234,10 @@ static void print_doctor_help(void)
     settings_print_help();
 }
 
+/* Our own flags are taken out first; what is left must be settings, checked as serve would. */
 static int doctor(int argc, const char *const *argv)
 {
+    /* One slot more than needed: never an allocation of nothing. */
     g_autofree const char **rest = g_new0(const char *, (size_t)argc + 1);
     struct doctor d = {0};
     struct settings settings;

@@ -1,9 +1,21 @@
+/* "eventflow events": where an event is, and what became of it.
+ *
+ *    event_id         order-1
+ *    state            processed
+ *    matches:
+ *      CAMPAIGN   VERSION  OUTCOME  MATCHED AT
+ *      vip-order  3        granted  2026-11-21T10:00:00Z
+ *
+ * show prints every member of the server's answer, also those that this version does not know; only
+ * the lists inside it that we know become tables.
+ */
 #include <stdio.h>
 
 #include "cli/command.h"
 #include "cli/exit_code.h"
 #include "cli/remote.h"
 
+/* One table for both actions; the help says which flags belong to list only. */
 static const struct config_setting EVENT_FLAGS[] = {
     REMOTE_COMMON_FLAGS,
     {.name = "source",
@@ -25,6 +37,7 @@ static const struct config_setting EVENT_FLAGS[] = {
      .offset = REMOTE_FLAG(limit)},
 };
 
+/* Ids are cut here to keep a line a line; show and --json give them whole. */
 static const struct table_column EVENT_COLUMNS[] = {
     {"EVENT", "event_id", TABLE_TEXT, 48},     {"SOURCE", "source", TABLE_TEXT, 24},
     {"TYPE", "event_type", TABLE_TEXT, 32},    {"CUSTOMER", "customer_id", TABLE_TEXT, 32},
@@ -32,6 +45,7 @@ static const struct table_column EVENT_COLUMNS[] = {
     {"MATCHES", "match_count", TABLE_TEXT, 0}, {"DUPLICATES", "duplicates", TABLE_TEXT, 0},
 };
 
+/* The lists inside one event. */
 static const struct table_column MATCH_COLUMNS[] = {
     {"CAMPAIGN", "campaign_id", TABLE_TEXT, 0},
     {"VERSION", "campaign_version", TABLE_TEXT, 0},
@@ -47,6 +61,7 @@ static const struct table_column EVENT_FAILURE_COLUMNS[] = {
     {"ERROR", "error", TABLE_TEXT, 80},
 };
 
+/* The filters are the server's; an empty one is left out of the address. */
 static int events_list(struct remote *r)
 {
     g_autoptr(GString) path = g_string_new("/events");
@@ -62,7 +77,7 @@ static int events_list(struct remote *r)
     return remote_print_list(r, &list);
 }
 
-/* A list inside the event as a table under its name. */
+/* A list inside the event as a table under its name. An empty one says so: "none" is an answer. */
 static void events_append_list(GString *out, const struct json_value *list,
                                const struct table_column *columns, size_t count)
 {
@@ -77,17 +92,21 @@ static void events_append_list(GString *out, const struct json_value *list,
     table_done(&t);
 }
 
+/* One member of the event on its own line or lines. Even the names are made safe for the terminal:
+ * they come from the other side. */
 static void events_append_member(GString *out, const struct json_value *member)
 {
     g_autofree char *name = table_safe_text(member->key);
     g_autofree char *cell = NULL;
 
+    /* Scalars stand behind their name, in one column. */
     if (member->type != JSON_ARRAY && member->type != JSON_OBJECT) {
         cell = table_cell(member, TABLE_TEXT, 0);
         g_string_append_printf(out, "%-16s %s\n", name, cell);
         return;
     }
     g_string_append_printf(out, "%s:\n", name);
+    /* What a later server adds is shown as JSON instead of being dropped. */
     if (slice_equal(member->key, SLICE("matches")))
         events_append_list(out, member, MATCH_COLUMNS, G_N_ELEMENTS(MATCH_COLUMNS));
     else if (slice_equal(member->key, SLICE("failures")))
@@ -99,6 +118,7 @@ static void events_append_member(GString *out, const struct json_value *member)
     }
 }
 
+/* --source tells events apart that have the same id and came from different sources. */
 static int events_show(struct remote *r)
 {
     struct arena a = {0};
@@ -107,6 +127,7 @@ static int events_show(struct remote *r)
     const struct json_value *event = NULL;
     int code;
 
+    /* Ids are the senders' and may hold any character. */
     client_append_escaped(path, r->operands[0]);
     client_append_query(path, "source", r->flags.source);
     code = remote_get(r, path->str, &a, &event);
@@ -126,6 +147,7 @@ static const struct remote_action EVENT_ACTIONS[] = {
     {"list", 0, 0, NULL, events_list},
 };
 
+/* The table of the command; static, since its flags must outlive the call. */
 static int run_events(int argc, const char *const *argv)
 {
     static const struct remote_command command = {

@@ -1,3 +1,10 @@
+/* "eventflow failed": the events that could not be processed, and sending them once more.
+ *
+ *    list ──▶ ids ──▶ (remove the cause) ──▶ replay ──▶ the queue ──▶ processed, or failed again
+ *
+ * A replay goes through the queue like a new event, so its outcome is not known here: list shows it
+ * a moment later, as replayed or as a new failure.
+ */
 #include <stdio.h>
 
 #include "cli/command.h"
@@ -7,6 +14,7 @@
 
 #define REPLAY_TIMEOUT_MS (10 * 60 * 1000) /* the server may have 100,000 events to queue */
 
+/* reason, type and customer filter the list, and say which ones replay --all takes. */
 static const struct config_setting FAILED_FLAGS[] = {
     REMOTE_COMMON_FLAGS,
     {.name = "reason",
@@ -23,6 +31,7 @@ static const struct config_setting FAILED_FLAGS[] = {
      .offset = REMOTE_FLAG(customer)},
     {.name = "status",
      .type = CONFIG_CHOICE,
+     /* "all" is no status of the server: see failed_list. */
      .choices = "open|replayed|all",
      .fallback = "open",
      .help = "Which ones to list",
@@ -38,6 +47,7 @@ static const struct config_setting FAILED_FLAGS[] = {
      .offset = REMOTE_FLAG(all)},
 };
 
+/* The ID comes first: it is what replay wants. */
 static const struct table_column FAILED_COLUMNS[] = {
     {"ID", "id", TABLE_TEXT, 0},
     {"EVENT", "event_id", TABLE_TEXT, 40},
@@ -49,6 +59,7 @@ static const struct table_column FAILED_COLUMNS[] = {
     {"ERROR", "error", TABLE_TEXT, 60},
 };
 
+/* Only open ones by default: those that still wait for somebody to act. */
 static int failed_list(struct remote *r)
 {
     g_autoptr(GString) path = g_string_new("/failed-events");
@@ -66,13 +77,14 @@ static int failed_list(struct remote *r)
     return remote_print_list(r, &list);
 }
 
+/* An absent filter means any; an empty text would mean the empty value. */
 static void failed_put_filter(struct json_writer *w, const char *name, const char *value)
 {
     if (value[0] != '\0')
         json_put_string(w, name, value);
 }
 
-/* What the answer of a bulk replay says for people. */
+/* What the answer of a bulk replay says for people. An answer that cannot be read counts as 0. */
 static void failed_print_replayed(const struct client_response *response)
 {
     struct arena a = {0};
@@ -83,6 +95,7 @@ static void failed_print_replayed(const struct client_response *response)
 
     json_integer(json_get(answer, SLICE("replayed")), 0, INT64_MAX, &replayed);
     printf("replayed %" G_GINT64_FORMAT "\n", replayed);
+    /* Said, not done: see failed_replay_all. */
     if (has_more != NULL && has_more->type == JSON_TRUE)
         printf("there are more: run the same command again\n");
     arena_done(&a);
@@ -107,6 +120,7 @@ static int failed_replay_all(struct remote *r)
     failed_put_filter(&w, "event_type", r->flags.type);
     failed_put_filter(&w, "customer_id", r->flags.customer);
     json_close_object(&w);
+    /* "{}" takes every open failure, which is why the user has to say --all. */
     request.body = slice_of(body->str, body->len);
     code = remote_send(r, &request, &response);
     if (code != EXIT_CODE_OK)
@@ -119,6 +133,7 @@ static int failed_replay_all(struct remote *r)
     return code;
 }
 
+/* One failure by its number. Replaying one that was replayed already is the server's to refuse. */
 static int failed_replay_one(struct remote *r, const char *id)
 {
     g_autoptr(GString) path = g_string_new("/failed-events/");
@@ -126,6 +141,7 @@ static int failed_replay_one(struct remote *r, const char *id)
     struct client_response response;
     int code;
 
+    /* What was typed is no number yet; the server refuses what is none. */
     client_append_escaped(path, id);
     g_string_append(path, "/replay");
     request.path = path->str;
@@ -140,10 +156,13 @@ static int failed_replay_one(struct remote *r, const char *id)
     return code;
 }
 
+/* Ids or --all, never both and never neither: "replay" alone must not replay everything, and a
+ * filter beside ids would suggest a check that nobody makes. */
 static int failed_replay(struct remote *r)
 {
     int code = EXIT_CODE_OK;
 
+    /* Both given, or neither. */
     if (r->flags.all != (r->operand_count == 0))
         return options_refuse(&r->options, "replay needs either ids or --all");
     if (r->flags.all)
@@ -160,11 +179,13 @@ static int failed_replay(struct remote *r)
     return code;
 }
 
+/* replay counts its operands itself, as --all takes their place. */
 static const struct remote_action FAILED_ACTIONS[] = {
     {"list", 0, 0, NULL, failed_list},
     {"replay", 0, SIZE_MAX, NULL, failed_replay},
 };
 
+/* The table of the command; static, since its flags must outlive the call. */
 static int run_failed(int argc, const char *const *argv)
 {
     static const struct remote_command command = {

@@ -1,3 +1,13 @@
+/* "eventflow send": the lines of a file or pipe as events.
+ *
+ *    file ──line_reader──▶ trim ──sender──▶ batches ──▶ server
+ *
+ * The file is read once and in constant memory. What goes on between lines and server stands in
+ * sender.c; this file has the flags, the input, the progress line and the closing counts.
+ *
+ * Deliberately missing: a note of how far it came. Sending the same file again is safe, as every
+ * event has an id that does not change.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -18,14 +28,16 @@
 #define SEND_PROGRESS_US     200000        /* between two progress lines */
 #define SEND_BYTE_ORDER_MARK "\xef\xbb\xbf"
 
+/* Filled by the table below. */
 struct send_flags {
     char *url;
-    int64_t batch;
+    int64_t batch; /* events in a request, at most */
     int64_t retry_for_ms;
-    bool quiet;
+    bool quiet; /* also no progress line */
     bool json;
 };
 
+/* --batch ends where the server's default limit on events in a request ends (--events-max). */
 static const struct config_setting SEND_FLAGS[] = {
     {.name = "url",
      .type = CONFIG_TEXT,
@@ -59,25 +71,30 @@ struct send {
     struct options options;
     struct send_flags flags;
     struct sender sender;
-    int fd;
-    uint64_t size; /* bytes of the input, 0 when unknown */
-    int64_t started_us;
+    int fd;              /* of the input; standard input is not closed */
+    uint64_t size;       /* bytes of the input, 0 when unknown */
+    int64_t started_us;  /* monotonic, as progress_us */
     int64_t progress_us; /* when the last progress line was written */
-    bool shows_progress;
+    bool shows_progress; /* standard error is a terminal, and not --quiet */
 };
 
 /* ---- progress and summary -------------------------------------------------------------------- */
 
+/* Since the first line was read, with all waiting. */
 static double send_seconds(const struct send *s)
 {
     return (double)(clock_monotonic_us() - s->started_us) / G_USEC_PER_SEC;
 }
 
+/* At most five times a second, over the line before it. bytes: read so far, which runs ahead of
+ * what was sent by up to a batch; the share is of the file's size at the start, so a file that
+ * grows must not show more than 100 %. */
 static void send_show_progress(struct send *s, uint64_t bytes)
 {
     int64_t now_us = clock_monotonic_us();
     double seconds = send_seconds(s);
 
+    /* The terminal is slow; the sending must not wait for it. */
     if (!s->shows_progress || now_us - s->progress_us < SEND_PROGRESS_US)
         return;
     s->progress_us = now_us;
@@ -86,9 +103,11 @@ static void send_show_progress(struct send *s, uint64_t bytes)
     if (s->size > 0)
         fprintf(stderr, ", %.0f %%", MIN(100.0, (double)bytes * 100 / (double)s->size));
     fflush(stderr);
+    /* Whoever prints next wipes the line first. */
     s->sender.has_progress = true;
 }
 
+/* The same counts as the closing line, and the ones it leaves out when they are 0. */
 static void send_print_json(const struct send *s)
 {
     const struct sender *sender = &s->sender;
@@ -106,6 +125,8 @@ static void send_print_json(const struct send *s)
     printf("%s\n", out->str);
 }
 
+/* Also after trouble: it says how much of the input is accounted for. --json wins over --quiet,
+ * because a program that asks for counts wants them. */
 static void send_print_summary(struct send *s)
 {
     const struct sender *sender = &s->sender;
@@ -127,6 +148,7 @@ static void send_print_summary(struct send *s)
 
 /* ---- the input ------------------------------------------------------------------------------- */
 
+/* Opens the input and learns its size; a pipe has none. false: reported. */
 static bool send_open(struct send *s, const char *file)
 {
     struct stat info;
@@ -136,22 +158,26 @@ static bool send_open(struct send *s, const char *file)
         fprintf(stderr, "eventflow send: %s: %s\n", file, g_strerror(errno));
         return false;
     }
+    /* The size of anything but a file says nothing about what will come. */
     s->size = S_ISREG(info.st_mode) ? (uint64_t)info.st_size : 0;
     return true;
 }
 
 /* The line's event: without white space, and without the mark that some editors begin files with.
- */
+ * Empty for a blank line. */
 static struct slice send_event_of(const struct line *line)
 {
     struct slice mark = SLICE(SEND_BYTE_ORDER_MARK);
     struct slice text = line->text;
 
+    /* Only the first line can have it; anywhere else it is part of the data, and wrong. */
     if (line->number == 1 && slice_starts_with(text, mark))
         text = slice_of(text.data + mark.size, text.size - mark.size);
     return event_trim(text);
 }
 
+/* A line that is too long or no event is reported and counted, and sending goes on; only trouble
+ * with the server ends it. Blank lines are nothing. */
 static int send_line(struct send *s, const struct line *line)
 {
     struct slice text = send_event_of(line);
@@ -163,6 +189,8 @@ static int send_line(struct send *s, const struct line *line)
     return EXIT_CODE_OK;
 }
 
+/* All lines of the input. Trouble with reading decides the exit code, as it means that a part of
+ * the input was never looked at. */
 static int send_lines(struct send *s, const char *file)
 {
     struct line_reader reader;
@@ -171,6 +199,7 @@ static int send_lines(struct send *s, const char *file)
     int code = EXIT_CODE_OK;
 
     line_reader_init(&reader, s->fd, SEND_LINE_MAX);
+    /* Ends with the input, or with trouble of either side. */
     while (code == EXIT_CODE_OK && line_reader_next(&reader, &line, &error)) {
         code = send_line(s, &line);
         send_show_progress(s, reader.bytes);
@@ -188,6 +217,8 @@ static int send_lines(struct send *s, const char *file)
 
 /* ---- the command ----------------------------------------------------------------------------- */
 
+/* Everything between opened input and exit code. Rejected lines become the exit code last: any
+ * other trouble says more. */
 static int send_file(struct send *s, const char *file)
 {
     const struct sender_options options = {.url = s->flags.url,
@@ -203,12 +234,14 @@ static int send_file(struct send *s, const char *file)
         code = send_lines(s, file);
         send_print_summary(s);
     }
+    /* Known only after the last answer. */
     if (code == EXIT_CODE_OK && s->sender.rejected > 0)
         code = EXIT_CODE_DATA;
     sender_done(&s->sender);
     return code;
 }
 
+/* Checks what the flags' table cannot: that there is one file, and that it opens. */
 static int send_run(struct send *s)
 {
     const char *file;
@@ -219,6 +252,7 @@ static int send_run(struct send *s)
     file = g_ptr_array_index(s->options.operands, 0);
     if (!send_open(s, file))
         return EXIT_CODE_NO_INPUT;
+    /* Not into a log file: there every update would be a line's worth of noise. */
     s->shows_progress = !s->flags.quiet && isatty(STDERR_FILENO) == 1;
     code = send_file(s, file);
     if (s->fd != STDIN_FILENO)
@@ -226,6 +260,8 @@ static int send_run(struct send *s)
     return code;
 }
 
+/* Everything a call needs lives in one struct on the stack; options_done is safe after any failure.
+ */
 static int run_send(int argc, const char *const *argv)
 {
     struct send s = {

@@ -2,8 +2,9 @@
 #ifndef CLI_COMMAND_H
 #define CLI_COMMAND_H
 
+/* Const data of the command's file. Commands share no state and print their own errors. */
 struct command {
-    const char *name;
+    const char *name;    /* as it is typed */
     const char *summary; /* one line for the list of commands, without a full stop */
     /* Gets the arguments behind the name. Handles --help itself. Returns the exit code. */
     int (*run)(int argc, const char *const *argv);

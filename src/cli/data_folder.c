@@ -14,6 +14,8 @@
 
 #define LOCK_NAME   "eventflow.lock"
 #define MARKER_NAME "running"
+#define QUEUE_NAME  "queue.db"
+#define STORE_NAME  "eventflow.db"
 
 bool data_folder_check(const char *path, GError **error)
 {
@@ -43,6 +45,33 @@ static bool folder_has(const char *path, const char *name)
     g_autofree char *file = g_build_filename(path, name, NULL);
 
     return g_file_test(file, G_FILE_TEST_EXISTS);
+}
+
+static bool has_bytes(const char *path, const char *name)
+{
+    g_autofree char *file = g_build_filename(path, name, NULL);
+    struct stat info;
+
+    return stat(file, &info) == 0 && info.st_size > 0;
+}
+
+/* Without the results, but with their log or with the messages they came from: going on would
+ * delete that log, and process every message again without a single campaign. Nothing of a first
+ * start looks like this: queue.db is made when eventflow.db is complete. */
+static bool check_results(const struct data_folder *f, GError **error)
+{
+    static const char *const rests[] = {STORE_NAME "-wal", QUEUE_NAME};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rests); i++) {
+        if (has_bytes(f->path, STORE_NAME) || !has_bytes(f->path, rests[i]))
+            continue;
+        g_set_error(error, EF_ERROR, EF_ERROR_CORRUPT,
+                    "%s/" STORE_NAME " is missing or empty, but %s is there: put the file back, or "
+                    "use another folder to begin anew",
+                    f->path, rests[i]);
+        return false;
+    }
+    return true;
 }
 
 /* Who holds the lock, for people; the file is written after the lock was taken. */
@@ -110,7 +139,9 @@ bool data_folder_open(struct data_folder *f, const char *path, GError **error)
     }
     if (!take_lock(f, error))
         goto out;
-    f->was_new = !folder_has(path, "eventflow.db") && !folder_has(path, "queue.db");
+    if (!check_results(f, error))
+        goto out;
+    f->was_new = !folder_has(path, STORE_NAME) && !folder_has(path, QUEUE_NAME);
     f->was_unclean = folder_has(path, MARKER_NAME);
     if (make_marker(f, error))
         return true;

@@ -22,7 +22,7 @@ struct data_folder {
 bool data_folder_check(const char *path, GError **error);
 
 /* Makes the folder (mode 0700) when missing and takes the lock. Errors: IN_USE names the pid of the
- * owner; INPUT not writable or no folder. */
+ * owner; INPUT not writable or no folder; CORRUPT eventflow.db is gone and its queue is there. */
 bool data_folder_open(struct data_folder *f, const char *path, GError **error);
 
 /* Marks the end. is_clean: everything was closed in order. */

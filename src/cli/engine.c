@@ -6,6 +6,7 @@
 #include "cli/data_folder.h"
 #include "cli/examples.h"
 #include "common/clock.h"
+#include "common/error.h"
 #include "common/log.h"
 #include "intake/intake.h"
 #include "queue/queue.h"
@@ -39,6 +40,56 @@ static void engine_fatal(void *user, const char *message)
     e->on_fatal();
 }
 
+/* The newest processed event; seq 0 = there is none. */
+struct newest {
+    struct arena arena;
+    int64_t seq;
+    struct slice event_id;
+};
+
+static void keep_newest(const struct store_row *row, void *user)
+{
+    struct newest *newest = user;
+
+    newest->seq = row->seq;
+    newest->event_id = arena_copy(&newest->arena, row->event_id);
+}
+
+/* The message is the one of that event, or is not kept any more. */
+static bool check_message(struct engine *e, struct newest *newest, GError **error)
+{
+    struct queue_batch found = {0};
+
+    if (newest->seq == 0)
+        return true;
+    if (!queue_read(e->queue, &newest->seq, 1, &newest->arena, &found, error))
+        return false;
+    if (found.count == 0 || slice_equal(found.messages[0].key, newest->event_id))
+        return true;
+    g_set_error(
+        error, EF_ERROR, EF_ERROR_CORRUPT,
+        "queue.db and eventflow.db in '%s' do not belong together: message %" G_GINT64_FORMAT
+        " is another event in each; put back two files of the same time",
+        e->folder.path, newest->seq);
+    return false;
+}
+
+/* Files of two folders may fit by their numbers alone: then messages that never were processed
+ * would be taken for done. So the newest result must be of the message that it names. */
+static bool check_same_history(struct engine *e, GError **error)
+{
+    struct store_query query = {.view = STORE_EVENTS, .limit = 1};
+    struct store_page page = {0};
+    struct newest newest = {0};
+    bool is_ok;
+
+    arena_init(&newest.arena);
+    is_ok = store_list(e->store, &query, &newest.arena, keep_newest, &newest, &page, error) &&
+            check_message(e, &newest, error);
+    arena_done(&newest.arena);
+    return is_ok;
+}
+
 static bool open_backends(struct engine *e, const struct settings *s, GError **error)
 {
     struct queue_options queue_options = {.folder = s->data}; /* intake keeps the depth limit */
@@ -53,7 +104,7 @@ static bool open_backends(struct engine *e, const struct settings *s, GError **e
     if (e->queue == NULL)
         return false;
     return store_get_summary(e->store, &summary, error) &&
-           queue_seek(e->queue, summary.position, error);
+           queue_seek(e->queue, summary.position, error) && check_same_history(e, error);
 }
 
 static void start_threads(struct engine *e, const struct settings *s)
@@ -128,6 +179,7 @@ struct engine *engine_open(const struct settings *s, void (*on_fatal)(void), GEr
     e->api.store = e->store;
     e->api.durability = "full";
     e->api.started_us = clock_now_us();
+    e->api.started_monotonic_us = clock_monotonic_us();
     e->api.intake_limits.events_max = (size_t)s->events_max;
     e->api.received_rate = rate_new();
     e->api.processed_rate = rate_new();

@@ -1,3 +1,8 @@
+/* The example campaigns, embedded in the program as resources.
+ *
+ * They pass the same parser as any campaign of a user. One that does not is a fault of the build,
+ * and ends the program; the tests load them all.
+ */
 #include "cli/examples.h"
 
 #include <stdio.h>
@@ -9,8 +14,11 @@
 #include "common/error.h"
 #include "core/campaign.h"
 
+/* File names under src/cli/examples, without ".json". */
 static const char *const EXAMPLES[] = {"credit-over-50", "welcome", "full-cart"};
 
+/* Saves one document as a new campaign. CONFLICT when its id is taken, which includes a user's own
+ * campaign of that name; it is left as it is. */
 static bool example_save(struct store *store, struct slice document, GError **error)
 {
     struct problems problems;
@@ -21,6 +29,7 @@ static bool example_save(struct store *store, struct slice document, GError **er
 
     problems_init(&problems);
     campaign = campaign_parse(document, (struct slice){0}, &problems);
+    /* Not the user's fault and nothing he could mend. */
     if (campaign == NULL) {
         g_autofree char *text = problems_text(&problems);
 
@@ -38,17 +47,21 @@ static bool example_save(struct store *store, struct slice document, GError **er
     return is_saved;
 }
 
+/* Each one in a transaction of its own; those that are there already are passed over. A document of
+ * ours that is missing from the program is a fault of the build. */
 bool examples_load(struct store *store, GError **error)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(EXAMPLES); i++) {
         g_autofree char *path = g_strdup_printf("/eventflow/cli/examples/%s.json", EXAMPLES[i]);
         g_autoptr(GError) trouble = NULL;
-        g_autoptr(GBytes) bytes = g_resource_lookup_data(
-            cli_resources_get_resource(), path, G_RESOURCE_LOOKUP_FLAGS_NONE, &trouble);
+        g_autoptr(GBytes) bytes = g_resource_lookup_data(cli_resources_get_resource(), path,
+                                                         G_RESOURCE_LOOKUP_FLAGS_NONE, &trouble);
         gsize size;
 
         if (bytes == NULL)
             g_error("embedded file missing: %s", trouble->message);
+        /* The document is borrowed from the program itself; nothing is copied but into the store.
+         */
         if (!example_save(store, slice_of(g_bytes_get_data(bytes, &size), g_bytes_get_size(bytes)),
                           &trouble) &&
             !g_error_matches(trouble, EF_ERROR, EF_ERROR_CONFLICT)) {
@@ -59,6 +72,8 @@ bool examples_load(struct store *store, GError **error)
     return true;
 }
 
+/* The event of the hint fits the first example. Flushed, as the program goes on running and its
+ * output may be a pipe. */
 void examples_print_hint(const char *listen)
 {
     printf("Three example campaigns are loaded. Send a purchase over $50, then see where it went:\n"

@@ -1,3 +1,10 @@
+/* Lines out of one buffer of fixed size.
+ *
+ *    buffer   |··· given ···|start ── unread ── end|··· room for a read ···|
+ *
+ * Before a read the unread bytes move to the front. They are at most line_max, and the buffer has
+ * room for one read more, so nothing ever grows and no line is copied on its way out.
+ */
 #include "cli/line_reader.h"
 
 #include <errno.h>
@@ -5,6 +12,7 @@
 
 #define LINE_READER_STEP (256 * 1024) /* bytes a read asks for */
 
+/* The only memory the reader will ever use. fd stays the caller's to close. */
 void line_reader_init(struct line_reader *r, int fd, size_t line_max)
 {
     *r = (struct line_reader){.fd = fd, .line_max = line_max};
@@ -16,7 +24,9 @@ void line_reader_done(struct line_reader *r)
     g_clear_pointer(&r->buffer, g_free);
 }
 
-/* Reads more behind the unread bytes, which are at most line_max. */
+/* Reads more behind the unread bytes, which are at most line_max. Moving them is cheap: they are
+ * the begin of one line. false: error is set and the bytes are where they were, as far as unread.
+ */
 static bool line_reader_fill(struct line_reader *r, GError **error)
 {
     ssize_t size;
@@ -38,6 +48,8 @@ static bool line_reader_fill(struct line_reader *r, GError **error)
     return true;
 }
 
+/* A pipe gives lines in pieces, so the search goes on behind what has been searched already: each
+ * byte is looked at once. The last line needs no newline; an empty rest is no line. */
 bool line_reader_next(struct line_reader *r, struct line *line, GError **error)
 {
     size_t seen = 0; /* bytes of the line that have no newline among them */

@@ -16,14 +16,15 @@
 
 /* One thread. */
 struct line_reader {
-    int fd; /* borrowed */
-    size_t line_max;
-    char *buffer;
+    int fd;            /* borrowed */
+    size_t line_max;   /* bytes without the newline */
+    char *buffer;      /* line_max bytes and room for one read */
     size_t start, end; /* unread bytes of the buffer */
     bool is_at_end;    /* the file has no more */
     uint64_t bytes;    /* read so far */
 };
 
+/* One line as it is given to the caller. */
 struct line {
     struct slice text; /* without its newline; in the buffer until the next call */
     uint64_t number;   /* from 1 */

@@ -14,13 +14,14 @@
 
 #define OPTIONS_URL "http://127.0.0.1:8080" /* where "eventflow serve" listens by default */
 
+/* The flags of one call. The caller fills in all but operands; everything is borrowed. */
 struct options {
-    const struct command *command;
-    const struct config_setting *table;
-    size_t count;
-    const char *notes;   /* paragraphs below the flags in --help; or NULL */
-    void *settings;      /* what the table's offsets point into; comes in zeroed */
-    GPtrArray *operands; /* out: arguments that are no flags, borrowed from argv */
+    const struct command *command;      /* for help and messages */
+    const struct config_setting *table; /* the flags */
+    size_t count;                       /* of the table */
+    const char *notes;                  /* paragraphs below the flags in --help; or NULL */
+    void *settings;                     /* what the table's offsets point into; comes in zeroed */
+    GPtrArray *operands;                /* out: arguments that are no flags, borrowed from argv */
 };
 
 /* Reads the flags. false: the command ends with *code, everything has been printed (the help, or

@@ -1,3 +1,12 @@
+/* The way that all commands for a running server share: flags, action, request, answer, exit code.
+ *
+ * Every function that can fail prints what went wrong, once, and returns an exit code: a command is
+ * then a sequence of "if (code != OK) return code". Answers are printed only when they are
+ * complete, so a list that breaks off in the middle leaves nothing half-shown on standard output.
+ *
+ * Deliberately missing: repetition. A person or a script sees the trouble and decides; only send,
+ * which may run for hours, waits for the server.
+ */
 #include "cli/remote.h"
 
 #include <stdio.h>
@@ -10,8 +19,11 @@
 
 /* ---- answers that are no success ------------------------------------------------------------- */
 
+/* Also for a success, so that callers need no test of their own. */
 int remote_exit_code(int status)
 {
+    /* Statuses with a code of their own. UNAVAILABLE: the same request may succeed later. All
+     * others outside of 2xx, such as 404 and 409, are a plain FAILURE. */
     static const struct {
         int status;
         enum exit_code code;
@@ -27,6 +39,8 @@ int remote_exit_code(int status)
     return status >= 200 && status < 300 ? EXIT_CODE_OK : EXIT_CODE_FAILURE;
 }
 
+/* One line for each error of a problem document (RFC 9457, our member "errors"). errors may be NULL
+ * or of another type: then nothing. */
 static void remote_print_errors(const struct json_value *errors)
 {
     const struct json_value *error =
@@ -40,6 +54,9 @@ static void remote_print_errors(const struct json_value *errors)
     }
 }
 
+/* The most telling text there is: detail, title, or that there is none. A proxy may answer with
+ * something that is no JSON: then the status alone has to do. The server's words are made safe for
+ * the terminal. */
 void remote_print_problem(const char *what, const struct client_response *response)
 {
     struct arena a = {0};
@@ -48,6 +65,7 @@ void remote_print_problem(const char *what, const struct client_response *respon
     struct slice detail = json_get_text(problem, "detail");
     g_autofree char *text = NULL;
 
+    /* A title alone only names the kind of trouble. */
     if (detail.size == 0)
         detail = json_get_text(problem, "title");
     text = table_safe_text(detail.size > 0 ? detail : SLICE("the server does not say why"));
@@ -58,6 +76,8 @@ void remote_print_problem(const char *what, const struct client_response *respon
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
+/* Both kinds of trouble end here: no answer, and an answer that is no success. The response is the
+ * caller's only with OK. */
 int remote_send(struct remote *r, const struct client_request *request,
                 struct client_response *response)
 {
@@ -76,6 +96,8 @@ int remote_send(struct remote *r, const struct client_request *request,
     return code;
 }
 
+/* The text is copied into the arena first, because the tree borrows from it and the response ends
+ * here. */
 int remote_get(struct remote *r, const char *path, struct arena *a, const struct json_value **value)
 {
     struct client_request request = {.method = "GET", .path = path};
@@ -88,7 +110,7 @@ int remote_get(struct remote *r, const char *path, struct arena *a, const struct
         return code;
     text = arena_copy(a, slice_of(response.body->str, response.body->len));
     client_response_done(&response);
-    *value = json_parse(text, a, &error);
+    *value = json_parse_any(text, a, &error);
     if (*value != NULL)
         return EXIT_CODE_OK;
     fprintf(stderr, "eventflow: %s: the answer is no JSON: %s\n", path, error->message);
@@ -97,14 +119,17 @@ int remote_get(struct remote *r, const char *path, struct arena *a, const struct
 
 /* ---- lists ----------------------------------------------------------------------------------- */
 
-/* What has been gathered of a list. */
+/* What has been gathered of a list. All members are owned by remote_print_list. */
 struct remote_rows {
-    struct table table;
-    GString *json; /* the rows' own JSON, comma-separated */
-    int64_t count;
-    char *cursor; /* of the next page; NULL at the end */
+    struct table table; /* cells for people; filled with --json as well */
+    GString *json;      /* the rows' own JSON, comma-separated */
+    int64_t count;      /* rows so far */
+    char *cursor;       /* of the next page; NULL at the end */
 };
 
+/* Takes the rows and the cursor of one page. The rows' JSON is kept as the bytes they came in, for
+ * the page's memory is reset afterwards. A page without the member gives no rows and no cursor,
+ * which ends the list. */
 static void remote_take_page(struct remote_rows *rows, const struct json_value *page,
                              const char *key)
 {
@@ -118,12 +143,17 @@ static void remote_take_page(struct remote_rows *rows, const struct json_value *
         table_add(&rows->table, row);
         rows->count++;
     }
+    /* Copied, since the page that holds it ends before the next request. */
     g_free(rows->cursor);
     rows->cursor = cursor.size > 0 ? g_strndup(cursor.data, cursor.size) : NULL;
 }
 
+/* Asks for page after page until there are limit rows or no more. A page may hold more rows than
+ * asked for (the matches of one event stay together); they are kept. The arena is reset after each
+ * page, so a long list costs its rows only. */
 static int remote_gather(struct remote *r, const struct remote_list *list, struct remote_rows *rows)
 {
+    /* 0 stands for all; negative values do not come through the flags' table. */
     int64_t limit = r->flags.limit > 0 ? r->flags.limit : INT64_MAX;
     struct arena a = {0};
     int code;
@@ -134,6 +164,7 @@ static int remote_gather(struct remote *r, const struct remote_list *list, struc
             "%" G_GINT64_FORMAT, MIN(limit - rows->count, (int64_t)REMOTE_PAGE_MAX));
         const struct json_value *page = NULL;
 
+        /* The last page asks for no more than what is missing. */
         client_append_query(path, "limit", page_size);
         client_append_query(path, "cursor", rows->cursor);
         code = remote_get(r, path->str, &a, &page);
@@ -145,6 +176,7 @@ static int remote_gather(struct remote *r, const struct remote_list *list, struc
     return code;
 }
 
+/* JSON has the shape of the server's own pages, so a script reads both in the same way. */
 static void remote_print_rows(const struct remote *r, const struct remote_list *list,
                               const struct remote_rows *rows)
 {
@@ -154,6 +186,8 @@ static void remote_print_rows(const struct remote *r, const struct remote_list *
     json_writer_init(&w, out);
     if (r->flags.json) {
         json_open_object(&w);
+        /* The rows are JSON already; the writer only frames them. At the end of the list the cursor
+         * is null. */
         g_string_append_printf(out, "\"%s\":[%s],", list->key, rows->json->str);
         json_put_string(&w, "next_cursor", rows->cursor);
         json_close_object(&w);
@@ -168,6 +202,7 @@ static void remote_print_rows(const struct remote *r, const struct remote_list *
         printf("(there are more; --limit 0 shows all)\n");
 }
 
+/* Gathers first, prints then: the width of a column is known only after its last cell. */
 int remote_print_list(struct remote *r, const struct remote_list *list)
 {
     struct remote_rows rows = {.json = g_string_new(NULL)};
@@ -185,10 +220,12 @@ int remote_print_list(struct remote *r, const struct remote_list *list)
 
 /* ---- the command ----------------------------------------------------------------------------- */
 
-/* The action that the first operand names; NULL: it has been refused. */
+/* The action that the first operand names; NULL: it has been refused, with the nearest name as a
+ * hint. What was typed is made safe first: it may come from a script's variable. */
 static const struct remote_action *remote_action(const struct remote_command *command,
                                                  const struct options *options)
 {
+    /* More actions than any command has; the assertion notices the first that has more. */
     const char *names[8];
     const char *name = options->operands->len > 0 ? g_ptr_array_index(options->operands, 0) : NULL;
     const char *nearest;
@@ -212,11 +249,15 @@ static const struct remote_action *remote_action(const struct remote_command *co
     return NULL;
 }
 
+/* Checks the number of operands, then runs the action. The client is made only now, but connects
+ * with the first request: a refused command line never reaches the net. */
 static int remote_act(struct remote *r, const struct remote_action *action)
 {
     g_autoptr(GError) error = NULL;
     int code;
 
+    /* Too few and too many are told apart: one names what is missing, the other what is too much.
+     */
     if (r->operand_count < action->operands_min)
         return options_refuse(&r->options, "%s needs %s", action->name, action->operands_name);
     if (r->operand_count > action->operands_max)
@@ -230,6 +271,8 @@ static int remote_act(struct remote *r, const struct remote_action *action)
     return code;
 }
 
+/* The frame of every such command. Standard output is flushed and checked at the end: a list that
+ * could not be written must not end with 0. */
 int remote_run(const struct remote_command *command, int argc, const char *const *argv)
 {
     struct remote r = {.options = {.command = command->command,
@@ -243,6 +286,7 @@ int remote_run(const struct remote_command *command, int argc, const char *const
     if (options_load(&r.options, argc, argv, &code)) {
         action = remote_action(command, &r.options);
         if (action != NULL) {
+            /* Behind the action's name. */
             r.operands = (const char *const *)r.options.operands->pdata + 1;
             r.operand_count = r.options.operands->len - 1;
             code = remote_act(&r, action);

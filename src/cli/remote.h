@@ -18,14 +18,15 @@
 #include "cli/table.h"
 #include "common/config.h"
 
-/* All flags that such commands have; each command's table names the ones it takes. */
+/* All flags that such commands have; each command's table names the ones it takes. Texts are owned
+ * by the options; flags that a command does not have stay 0 or NULL. */
 struct remote_flags {
     char *url;
-    bool json;
-    bool all;
-    int64_t limit;
-    char *status;
-    char *reason;
+    bool json;     /* the server's JSON instead of text */
+    bool all;      /* failed replay: every open one */
+    int64_t limit; /* rows of a list; 0 = all */
+    char *status;  /* a choice; "all" = no filter */
+    char *reason;  /* "" = any, as the next three */
     char *type;
     char *customer;
     char *source;
@@ -48,27 +49,29 @@ struct remote_flags {
 struct remote {
     struct options options;
     struct remote_flags flags;
-    struct client *client;
+    struct client *client;       /* made before the action runs, freed after it */
     const char *const *operands; /* those behind the action's name */
     size_t operand_count;
 };
 
-/* "list", "show", …: the first operand picks one. */
+/* "list", "show", …: the first operand picks one. run prints everything and returns the exit code.
+ */
 struct remote_action {
     const char *name;
-    size_t operands_min;
-    size_t operands_max;
+    size_t operands_min;       /* behind the action's name */
+    size_t operands_max;       /* SIZE_MAX: any number */
     const char *operands_name; /* what the operands are, for errors */
     int (*run)(struct remote *r);
 };
 
+/* A command as remote_run needs it; const data of its file. */
 struct remote_command {
     const struct command *command;
-    const struct config_setting *flags;
+    const struct config_setting *flags; /* offsets into struct remote_flags */
     size_t flag_count;
     const struct remote_action *actions;
     size_t action_count;
-    const char *notes;
+    const char *notes; /* below the flags in --help */
 };
 
 /* Reads flags and action, connects, runs the action. Returns the exit code. */

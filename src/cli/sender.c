@@ -1,3 +1,12 @@
+/* Posting lines in batches until each has an answer.
+ *
+ * A batch is one request body, with the place of every line in it. When the server cannot take it
+ * now, the same bytes are sent again: events have ids, so what was accepted before the answer got
+ * lost is recognised. When it refuses the request as a whole without naming lines, the batch is
+ * halved, down to the one line that is to blame.
+ *
+ * sent = accepted + rejected for every answered request; what was given up is in none of them.
+ */
 #include "cli/sender.h"
 
 #include <stdio.h>
@@ -17,11 +26,13 @@
 #define SENDER_SEEN_MAX      ((size_t)96 * 1024 * 1024) /* bytes: some 3 million lines */
 #define SENDER_IDENTICAL_MAX 8 /* digests with one fingerprint that are compared */
 
+/* One line of the batch. It ends where the next one begins. */
 struct sender_item {
     uint64_t number; /* of the line in the file */
     size_t offset;   /* of its bytes in the body */
 };
 
+/* client_new comes last, so that sender_done finds all other members made, also after false. */
 bool sender_init(struct sender *s, const struct sender_options *options, GError **error)
 {
     *s = (struct sender){.options = *options,
@@ -34,6 +45,7 @@ bool sender_init(struct sender *s, const struct sender_options *options, GError 
     return s->client != NULL;
 }
 
+/* What waits in the batch is dropped: sender_flush is the way to send it. */
 void sender_done(struct sender *s)
 {
     client_free(s->client);
@@ -44,6 +56,8 @@ void sender_done(struct sender *s)
     g_string_free(s->line, TRUE);
 }
 
+/* Back to the first column and clear to the end of the line, so a message never stands behind half
+ * a progress line. */
 void sender_clear_progress(struct sender *s)
 {
     if (s->has_progress)
@@ -51,6 +65,8 @@ void sender_clear_progress(struct sender *s)
     s->has_progress = false;
 }
 
+/* A file of the wrong kind rejects every line: a screenful says enough, and the count is complete.
+ */
 void sender_reject(struct sender *s, uint64_t number, const char *why)
 {
     s->rejected++;
@@ -64,7 +80,8 @@ void sender_reject(struct sender *s, uint64_t number, const char *why)
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
-/* "customer_id: must be …; …" of a list of {pointer, detail}. Owned by caller. */
+/* "customer_id: must be …; …" of a list of {pointer, detail}: the first few errors, as one line has
+ * to say it. Never empty. Owned by caller. */
 static char *sender_errors_text(const struct json_value *errors)
 {
     GString *text = g_string_new(NULL);
@@ -82,12 +99,15 @@ static char *sender_errors_text(const struct json_value *errors)
     return g_string_free(text, FALSE);
 }
 
+/* The number in the file of item i of the batch. */
 static uint64_t sender_line_number(const struct sender *s, size_t i)
 {
     return g_array_index(s->items, struct sender_item, i).number;
 }
 
-/* The rejected lines of a range that begins with item first. Returns how many. */
+/* Counts and reports the rejected lines of a range that begins with item first; the answer's
+ * indexes count from there. Entries without a valid index are passed over. Returns how many were
+ * taken. */
 static size_t sender_take_rejected(struct sender *s, const struct json_value *list, size_t first,
                                    size_t count)
 {
@@ -98,6 +118,7 @@ static size_t sender_take_rejected(struct sender *s, const struct json_value *li
         g_autofree char *why = sender_errors_text(json_get(entry, SLICE("errors")));
         int64_t index;
 
+        /* An index out of range would blame a line that is not in this request. */
         if (!json_integer(json_get(entry, SLICE("index")), 0, (int64_t)count - 1, &index))
             continue;
         sender_reject(s, sender_line_number(s, first + (size_t)index), why);
@@ -106,7 +127,8 @@ static size_t sender_take_rejected(struct sender *s, const struct json_value *li
     return rejected;
 }
 
-/* A single line that the server refused as a whole request. */
+/* A single line that the server refused as a whole request: the problem's own detail is the reason,
+ * else its errors. */
 static void sender_reject_alone(struct sender *s, const struct json_value *problem, size_t item)
 {
     g_autofree char *detail = table_safe_text(json_get_text(problem, "detail"));
@@ -115,7 +137,9 @@ static void sender_reject_alone(struct sender *s, const struct json_value *probl
     sender_reject(s, sender_line_number(s, item), detail[0] != '\0' ? detail : errors);
 }
 
-/* Says whether the answer named every line's fate; if so, it has been counted. */
+/* Says whether the answer named every line's fate; if so, it has been counted. It did when it is a
+ * success, when it lists the rejected lines, or when there was only one line to speak of. false:
+ * nothing has been counted, halve and send again. */
 static bool sender_take_answer(struct sender *s, const struct client_response *response,
                                size_t first, size_t count)
 {
@@ -126,12 +150,14 @@ static bool sender_take_answer(struct sender *s, const struct client_response *r
     bool is_success = remote_exit_code(response->status) == EXIT_CODE_OK;
     bool is_final = is_success || list != NULL || count == 1;
 
+    /* Not before: a range that is halved would be counted again with its halves. */
     if (is_final)
         s->sent += count;
     if (list != NULL)
         count -= sender_take_rejected(s, list, first, count);
     else if (is_final && !is_success)
         sender_reject_alone(s, answer, first);
+    /* What is left of count are the lines that no entry has named. */
     if (is_success)
         s->accepted += count;
     arena_done(&a);
@@ -140,12 +166,15 @@ static bool sender_take_answer(struct sender *s, const struct client_response *r
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
+/* Whether waiting may help: the server is there and too busy, or a proxy cannot reach it. */
 static bool sender_may_pass(int status)
 {
     return remote_exit_code(status) == EXIT_CODE_UNAVAILABLE;
 }
 
-/* Waits before the next try; false when the time for trying is over. tries: how many there were. */
+/* Waits before the next try; false when the time for trying is over. tries: how many there were.
+ * What the server asks for (Retry-After, -1 = nothing) comes before our own doubling pause, and
+ * neither goes beyond the time that is left: the last try is made at its end. */
 static bool sender_wait(const struct sender *s, int tries, int64_t since_us, int64_t retry_after_ms)
 {
     int64_t left_ms = s->options.retry_for_ms - (clock_monotonic_us() - since_us) / 1000;
@@ -161,6 +190,7 @@ static bool sender_wait(const struct sender *s, int tries, int64_t since_us, int
     return true;
 }
 
+/* Said once when trouble begins and once when it wins, not for every try in between. */
 static void sender_print_retry(struct sender *s, const char *why, bool is_last)
 {
     sender_clear_progress(s);
@@ -174,7 +204,8 @@ static void sender_print_retry(struct sender *s, const char *why, bool is_last)
                 s->options.retry_for_ms / 1000);
 }
 
-/* One try. EXIT_CODE_OK: answered. EXIT_CODE_UNAVAILABLE: *why tells what may pass. */
+/* One try. EXIT_CODE_OK: answered, *response is the caller's. EXIT_CODE_UNAVAILABLE: *why (owned by
+ * caller) tells what may pass. Other codes: *why tells what will not. */
 static int sender_try(struct sender *s, const struct client_request *request,
                       struct client_response *response, char **why, int64_t *retry_after_ms)
 {
@@ -193,7 +224,9 @@ static int sender_try(struct sender *s, const struct client_request *request,
     return EXIT_CODE_UNAVAILABLE;
 }
 
-/* Tries until the server answers. *response is filled only with EXIT_CODE_OK. */
+/* Tries until the server answers or the time is over; the time begins anew with each request, so a
+ * long file survives many short breaks. *response is filled only with EXIT_CODE_OK. Trouble is
+ * printed. */
 static int sender_exchange(struct sender *s, struct slice body, struct client_response *response)
 {
     const struct client_request request = {
@@ -207,6 +240,7 @@ static int sender_exchange(struct sender *s, struct slice body, struct client_re
 
         if (code == EXIT_CODE_OK)
             return code;
+        /* A server that restarts is quickly back: one line about it is enough. */
         if (tries == 0 && code == EXIT_CODE_UNAVAILABLE && s->options.retry_for_ms > 0)
             sender_print_retry(s, why, false);
         if (code != EXIT_CODE_UNAVAILABLE || !sender_wait(s, tries, since_us, retry_after_ms)) {
@@ -216,6 +250,7 @@ static int sender_exchange(struct sender *s, struct slice body, struct client_re
     }
 }
 
+/* The bytes of some lines of the batch, each with its newline; borrowed from the body. */
 static struct slice sender_range(const struct sender *s, size_t first, size_t count)
 {
     size_t start = g_array_index(s->items, struct sender_item, first).offset;
@@ -226,7 +261,9 @@ static struct slice sender_range(const struct sender *s, size_t first, size_t co
     return slice_of(s->body->str + start, end - start);
 }
 
-/* Posts the lines of a range. The recursion is as deep as the batch can be halved: ten times. */
+/* Posts the lines of a range. Halving keeps their order, and the lines of the first half are
+ * settled before the second half is sent. The recursion is as deep as the batch can be halved: ten
+ * times. */
 static int sender_post(struct sender *s, size_t first, size_t count)
 {
     struct client_response response;
@@ -234,6 +271,8 @@ static int sender_post(struct sender *s, size_t first, size_t count)
 
     if (code != EXIT_CODE_OK)
         return code;
+    /* DATA (400, 413, 422 …) is an answer about the lines; anything else, e.g. 404, about the
+     * request. */
     code = remote_exit_code(response.status);
     if (code != EXIT_CODE_OK && code != EXIT_CODE_DATA) {
         sender_clear_progress(s);
@@ -249,6 +288,7 @@ static int sender_post(struct sender *s, size_t first, size_t count)
     return code;
 }
 
+/* The batch is empty afterwards, whatever came of it: after a failure the whole sending ends. */
 int sender_flush(struct sender *s)
 {
     int code = s->items->len > 0 ? sender_post(s, 0, s->items->len) : EXIT_CODE_OK;
@@ -261,7 +301,8 @@ int sender_flush(struct sender *s)
 /* ---- lines ----------------------------------------------------------------------------------- */
 
 /* Counts the line when the same one got the same id before: it will be one event. The digest is
- * split into the index's fingerprint and value, so a hit is as sure as 127 equal bits. */
+ * split into the index's fingerprint and value, so a hit is as sure as 126 equal bits. When the
+ * index is full the count becomes a lower bound; nothing else depends on it. */
 static void sender_note_identical(struct sender *s, const struct hash_digest *digest)
 {
     int64_t found[SENDER_IDENTICAL_MAX];
@@ -271,6 +312,7 @@ static void sender_note_identical(struct sender *s, const struct hash_digest *di
 
     memcpy(&fingerprint, digest->bytes, sizeof(fingerprint));
     memcpy(&value, digest->bytes + sizeof(fingerprint), sizeof(value));
+    /* The index wants values of at least 1: the sign and the lowest bit are given up. */
     value = (value & INT64_MAX) | 1;
     count = fp_index_find(s->seen, fingerprint, found, SENDER_IDENTICAL_MAX);
     for (size_t i = 0; i < MIN(count, SENDER_IDENTICAL_MAX); i++)
@@ -282,6 +324,9 @@ static void sender_note_identical(struct sender *s, const struct hash_digest *di
         s->is_seen_full = true;
 }
 
+/* Makes the line an event and puts it into the batch, which is posted before it when it would not
+ * fit any more, or after it when it is full. A line that is too large by the id we put into it is
+ * rejected here: the server would refuse the request without naming it. */
 int sender_add(struct sender *s, struct slice text, uint64_t number)
 {
     struct sender_item item = {.number = number};
@@ -299,8 +344,10 @@ int sender_add(struct sender *s, struct slice text, uint64_t number)
         sender_reject(s, number, "the event has more than 1 MiB");
         return EXIT_CODE_OK;
     }
+    /* Lines with an id of their own repeat it knowingly. */
     if (info.has_made_id)
         sender_note_identical(s, &info.digest);
+    /* The line goes into the next batch, so no event is ever parted. */
     if (s->body->len + s->line->len > SENDER_BODY_MAX)
         code = sender_flush(s);
     item.offset = s->body->len;

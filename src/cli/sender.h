@@ -21,7 +21,7 @@
 #define SENDER_BODY_MAX (1024 * 1024 - 1) /* bytes of a request: below the default limit */
 
 struct sender_options {
-    const char *url;
+    const char *url;      /* borrowed until done */
     size_t batch_max;     /* events in a request */
     int64_t retry_for_ms; /* how long one request is tried again */
 };
@@ -29,18 +29,18 @@ struct sender_options {
 /* One thread. The counts are for the caller to read. */
 struct sender {
     struct sender_options options;
-    struct client *client;
-    struct flat flat;
+    struct client *client; /* NULL after a failed init */
+    struct flat flat;      /* scratch for reading a line */
     GString *line;         /* the line being prepared */
     GString *body;         /* the batch: lines, each with its newline */
     GArray *items;         /* struct sender_item, one for each line of the batch */
     struct fp_index *seen; /* digests of lines that got their id from us */
     uint64_t sent;         /* events in requests that were answered */
-    uint64_t accepted;
-    uint64_t rejected;  /* by the server, or here since they are no JSON objects */
-    uint64_t identical; /* lines without an id that came before, byte for byte */
-    bool is_seen_full;  /* seen reached its limit: identical is at least that many */
-    bool has_progress;  /* a progress line stands on the terminal and must be wiped before others */
+    uint64_t accepted;     /* taken by the server, also when it knew them already */
+    uint64_t rejected;     /* by the server, or here since they are no JSON objects */
+    uint64_t identical;    /* lines without an id that came before, byte for byte */
+    bool is_seen_full;     /* seen reached its limit: identical is at least that many */
+    bool has_progress; /* a progress line stands on the terminal and must be wiped before others */
 };
 
 /* Errors: EF_ERROR_INPUT for a bad url. Owns: sender_done afterwards, also after false. */

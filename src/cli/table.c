@@ -1,7 +1,14 @@
+/* Tables and JSON for people's eyes.
+ *
+ * All cells are kept until the last row is there: widths are counted in characters (not bytes), and
+ * the widest cell of a column decides. Wide characters of East Asian scripts count as one, so such
+ * columns may be ragged.
+ */
 #include "cli/table.h"
 
 #define TABLE_TIME_SIZE 19 /* "2026-11-21T10:00:00" */
 
+/* columns are borrowed until done. */
 void table_init(struct table *t, const struct table_column *columns, size_t count)
 {
     *t = (struct table){
@@ -13,6 +20,8 @@ void table_done(struct table *t)
     g_clear_pointer(&t->cells, g_ptr_array_unref);
 }
 
+/* Escape sequences in an event's id could otherwise rewrite the terminal's title or screen. Bytes
+ * that are no UTF-8 become the replacement character. */
 char *table_safe_text(struct slice text)
 {
     g_autofree char *valid =
@@ -22,11 +31,13 @@ char *table_safe_text(struct slice text)
     for (char *p = valid; *p != '\0'; p = g_utf8_next_char(p)) {
         gunichar c = g_utf8_get_char(p);
 
+        /* One '?' for each: the width stays what it was. */
         g_string_append_unichar(safe, g_unichar_iscntrl(c) ? '?' : c);
     }
     return g_string_free(safe, FALSE);
 }
 
+/* Cuts fractions of a second in place; a time in another form stays as it is. */
 static char *table_time(char *text)
 {
     if (strlen(text) > TABLE_TIME_SIZE && g_str_has_suffix(text, "Z")) {
@@ -36,6 +47,8 @@ static char *table_time(char *text)
     return text;
 }
 
+/* Anything but a text shows as its JSON. Cut cells end in "…", which counts as one character of the
+ * width. */
 char *table_cell(const struct json_value *value, enum table_format format, int width_max)
 {
     char *text;
@@ -46,6 +59,7 @@ char *table_cell(const struct json_value *value, enum table_format format, int w
     text = table_safe_text(value->type == JSON_TEXT ? value->text : value->source);
     if (format == TABLE_TIME)
         return table_time(text);
+    /* Characters are counted, so a cut never falls into the middle of one. */
     if (width_max == 0 || g_utf8_strlen(text, -1) <= width_max)
         return text;
     rest = g_utf8_substring(text, 0, width_max - 1);
@@ -55,6 +69,7 @@ char *table_cell(const struct json_value *value, enum table_format format, int w
     return text;
 }
 
+/* A member that is missing is a "-": rows always have all columns. The texts are copied. */
 void table_add(struct table *t, const struct json_value *object)
 {
     for (size_t i = 0; i < t->column_count; i++) {
@@ -65,16 +80,19 @@ void table_add(struct table *t, const struct json_value *object)
     }
 }
 
+/* columns are never 0, or nothing could be counted. */
 size_t table_row_count(const struct table *t)
 {
     return t->cells->len / t->column_count;
 }
 
+/* Row 0 is the first one that was added, not the titles. */
 static const char *table_get(const struct table *t, size_t row, size_t column)
 {
     return g_ptr_array_index(t->cells, (guint)(row * t->column_count + column));
 }
 
+/* Of the widest cell or the title, in characters. */
 static glong table_width(const struct table *t, size_t column)
 {
     glong width = g_utf8_strlen(t->columns[column].title, -1);
@@ -92,6 +110,7 @@ static void table_append_cell(GString *out, const char *text, glong width, bool 
         g_string_append_printf(out, "%*s", (int)(width - g_utf8_strlen(text, -1)) + 2, "");
 }
 
+/* The titles are printed like a row. The last column decides no width: it is never padded. */
 void table_print(const struct table *t, const char *indent, GString *out)
 {
     size_t rows = table_row_count(t);
@@ -110,6 +129,7 @@ void table_print(const struct table *t, const char *indent, GString *out)
     }
 }
 
+/* Escaped again: key is the decoded name. */
 static void table_append_key(GString *out, struct slice key)
 {
     struct json_writer w;
@@ -119,6 +139,8 @@ static void table_append_key(GString *out, struct slice key)
     g_string_append(out, ": ");
 }
 
+/* Scalars and empty lists go out as the bytes they came in, so no number changes its look. As deep
+ * as the parser allows. */
 void table_append_json(GString *out, const struct json_value *value, int depth)
 {
     bool is_object = value->type == JSON_OBJECT;

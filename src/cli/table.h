@@ -18,8 +18,9 @@ enum table_format {
     TABLE_TIME, /* an RFC 3339 time, cut to the second */
 };
 
+/* One column: where its cells come from and how they look. */
 struct table_column {
-    const char *title;
+    const char *title; /* in the first line */
     const char *field; /* name of the member that is shown */
     enum table_format format;
     int width_max; /* characters, longer cells are cut; 0 = no limit */
@@ -32,6 +33,7 @@ struct table {
     GPtrArray *cells; /* char *, row by row */
 };
 
+/* columns are borrowed until done; count >= 1. */
 void table_init(struct table *t, const struct table_column *columns, size_t count);
 void table_done(struct table *t);
 

@@ -1,3 +1,8 @@
+/* A chain of blocks, filled from the newest one. Blocks double up to a limit, so that an arena of
+ * any use has few of them, and arena_reset keeps the largest, so that a loop with a steady need
+ * ends with one block and no malloc at all.
+ * Deliberately missing: freeing or growing a single allocation, destructors, and any check of who
+ * still holds a pointer after a reset. */
 #include "common/arena.h"
 
 #include <stdarg.h>
@@ -7,12 +12,15 @@
 
 #include <glib.h>
 
+/* Bytes. The smallest block is one page: most requests and documents fit in it. 16 is the
+ * alignment of malloc on our platforms, enough for every type without vector members. */
 #define ARENA_BLOCK_MIN 4096
 #define ARENA_BLOCK_MAX (1024 * 1024) /* growth stops here; larger requests get their own size */
 #define ARENA_ALIGN     16
 
+/* One malloc: this header, then the memory that is handed out. */
 struct arena_block {
-    struct arena_block *older;
+    struct arena_block *older; /* NULL in the first block ever made */
     size_t size; /* usable bytes behind the header */
     _Alignas(ARENA_ALIGN) char data[];
 };
@@ -35,6 +43,8 @@ void arena_done(struct arena *a)
     *a = (struct arena){0};
 }
 
+/* Two passes, since the largest block may lie anywhere: a request larger than the block limit gets
+ * a block of its own, and smaller ones follow it. */
 void arena_reset(struct arena *a)
 {
     struct arena_block *largest = a->blocks;
@@ -57,7 +67,8 @@ void arena_reset(struct arena *a)
     a->end = largest->data + largest->size;
 }
 
-/* Starts a new block that holds at least size bytes; blocks double so that their number is small. */
+/* Starts a new block that holds at least size bytes; blocks double so that their number is small.
+ * What is left of the block before is not used again until the next reset. */
 static void arena_grow(struct arena *a, size_t size)
 {
     size_t want = a->blocks != NULL ? a->blocks->size * 2 : ARENA_BLOCK_MIN;
@@ -80,6 +91,7 @@ void *arena_alloc(struct arena *a, size_t size)
     size_t rounded = (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
     void *memory;
 
+    /* A size so large that rounding wrapped around is a missing limit of the caller's. */
     g_assert(rounded >= size);
     if (a->next == NULL || (size_t)(a->end - a->next) < rounded)
         arena_grow(a, rounded);
@@ -93,6 +105,8 @@ void *arena_zalloc(struct arena *a, size_t size)
     return memset(arena_alloc(a, size), 0, size);
 }
 
+/* The NUL is for the few callers that hand the text to C interfaces; memcpy is left out for the
+ * empty slice because its data may be NULL. */
 struct slice arena_copy(struct arena *a, struct slice s)
 {
     char *copy = arena_alloc(a, s.size + 1);
@@ -103,6 +117,7 @@ struct slice arena_copy(struct arena *a, struct slice s)
     return slice_of(copy, s.size);
 }
 
+/* Formats twice: once to learn the size, once into memory of exactly that size. */
 char *arena_printf(struct arena *a, const char *format, ...)
 {
     va_list args;

@@ -1,7 +1,10 @@
+/* Two clocks, both read without a system call on Linux (vDSO), so that reading them per batch or
+ * per request costs nothing worth saving. Neither can fail for the ids used here. */
 #include "common/clock.h"
 
 #include <time.h>
 
+/* Nanoseconds are cut off, not rounded: a time never lies in the future of its own reading. */
 static int64_t clock_read_us(clockid_t id)
 {
     struct timespec t;

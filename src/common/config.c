@@ -1,3 +1,9 @@
+/* The settings of the program, driven by one table (config.h).
+ *
+ * A load runs over the defaults, the environment and the arguments, weakest first, and sets the
+ * members as it goes; a stronger source simply overwrites. Problems are collected as lines of text
+ * and never stop the load, so that one start of the program names all of them.
+ * Deliberately missing: a configuration file format, reloading, and settings without a flag. */
 #include "common/config.h"
 
 #include <errno.h>
@@ -13,9 +19,10 @@
 
 /* ---- numbers with units ---------------------------------------------------------------------- */
 
+/* One spelling of a unit; "" is the base unit, which needs none. */
 struct config_unit {
-    const char *suffix;
-    int64_t factor;
+    const char *suffix; /* compared without regard to case */
+    int64_t factor; /* base units (bytes, milliseconds) in one of these */
 };
 
 /* A value is shown in the first unit that divides it, so larger units come first and second
@@ -29,9 +36,10 @@ static const struct config_unit config_duration_units[] = {
     {"d", 24 * 60 * 60 * 1000}, {"h", 60 * 60 * 1000}, {"m", 60 * 1000}, {"s", 1000}, {"ms", 1},
 };
 
+/* What the number types differ in; the rest of the code is the same for all of them. */
 struct config_number_kind {
-    const char *what;
-    const char *example;
+    const char *what; /* "a size": begins the sentence about valid values */
+    const char *example; /* behind it, with a space, or "" */
     const struct config_unit *units;
     size_t unit_count;
 };
@@ -45,16 +53,20 @@ static const struct config_number_kind config_number_kinds[] = {
                          G_N_ELEMENTS(config_duration_units)},
 };
 
+/* Whether the member is an int64_t. */
 static bool config_is_number(enum config_type type)
 {
     return type < G_N_ELEMENTS(config_number_kinds) && config_number_kinds[type].what != NULL;
 }
 
+/* Whether the member is a char * that the settings struct owns. */
 static bool config_is_text(enum config_type type)
 {
     return type == CONFIG_TEXT || type == CONFIG_ADDRESS || type == CONFIG_CHOICE;
 }
 
+/* The value as a user would write it, in the largest unit that loses nothing: 5400000 ms is 90m.
+ * Reading it back gives the same value. 0 stands without a unit. Owned by caller. */
 static char *config_number_text(enum config_type type, int64_t value)
 {
     const struct config_number_kind *kind = &config_number_kinds[type];
@@ -66,12 +78,15 @@ static char *config_number_text(enum config_type type, int64_t value)
     return g_strdup_printf("%" G_GINT64_FORMAT, value);
 }
 
+/* Two zeros mean "no bounds given": a setting that may only be 0 would be none. */
 static bool config_has_bounds(const struct config_setting *setting)
 {
     return setting->min != 0 || setting->max != 0;
 }
 
-/* Reads digits and a unit; false when it is no such number or fits no int64. */
+/* Reads digits and a unit; false when it is no such number or fits no int64. The first byte is
+ * looked at before the library does, which would skip white space and take a '+'. Only plain
+ * integers may be negative, and only 0 may stand without the unit that its type requires. */
 static bool config_number_parse(const struct config_setting *setting, const char *text,
                                 int64_t *value)
 {
@@ -123,6 +138,8 @@ char *config_valid(const struct config_setting *setting)
     return g_strdup_printf("%s%s from %s to %s", kind->what, kind->example, low, high);
 }
 
+/* The words that people write in environment files. "on" and "off" are not among them: an answer
+ * that names the valid words is better than a long list of spellings. */
 static bool config_bool_parse(const char *text, bool *value)
 {
     static const struct {
@@ -139,6 +156,8 @@ static bool config_bool_parse(const char *text, bool *value)
     return false;
 }
 
+/* 0 is allowed: the system then chooses a free port. The length is looked at
+ * because the library would take any number of leading zeros. */
 static bool config_is_port(const char *text)
 {
     guint64 port;
@@ -146,7 +165,9 @@ static bool config_is_port(const char *text)
     return strlen(text) <= 5 && g_ascii_string_to_unsigned(text, 10, 0, 65535, &port, NULL);
 }
 
-/* Checks the form only: whether the name resolves is seen when the program listens or connects. */
+/* Checks the form only: whether the name resolves is seen when the program listens or connects.
+ * The host must be there ("0.0.0.0" for all interfaces, said aloud), an IPv6 address stands in
+ * brackets because its own colons would hide the port's. */
 static bool config_is_address(const char *text)
 {
     bool is_v6 = text[0] == '[';
@@ -161,11 +182,13 @@ static bool config_is_address(const char *text)
         if (is_v6 ? strchr(allowed, host[i]) == NULL
                   : !g_ascii_isalnum(host[i]) && strchr(".-_", host[i]) == NULL)
             return false;
+    /* Behind "]" the colon is still to come; without brackets rest is at it already. */
     if (is_v6 && *++rest != ':')
         return false;
     return config_is_port(rest + 1);
 }
 
+/* Choices are compared as written: they are documented in lower case. */
 static bool config_is_choice(const char *choices, const char *text)
 {
     g_auto(GStrv) words = g_strsplit(choices, "|", -1);
@@ -173,6 +196,8 @@ static bool config_is_choice(const char *choices, const char *text)
     return g_strv_contains((const char *const *)words, text);
 }
 
+/* The empty text passes for a type with a form only where the default is empty too ("off"). Bytes
+ * that are no UTF-8 are refused: values end in JSON answers and log lines. */
 static bool config_text_is_valid(const struct config_setting *setting, const char *text)
 {
     bool may_be_empty = setting->fallback == NULL || setting->fallback[0] == '\0';
@@ -186,7 +211,8 @@ static bool config_text_is_valid(const struct config_setting *setting, const cha
     return config_is_choice(setting->choices, text);
 }
 
-/* Parses text into the member; false (member unchanged) when it is not valid. */
+/* Parses text into the member; false (member unchanged) when it is not valid. settings is the
+ * caller's struct; the offsets of the table lead to members of the type that goes with each. */
 static bool config_set(const struct config_setting *setting, char *settings, const char *text)
 {
     void *member = settings + setting->offset;
@@ -238,6 +264,8 @@ static size_t config_distance(const char *a, const char *b)
     return rows[a_size % 3][b_size];
 }
 
+/* One edit for every three bytes, at least one: more would offer names that nobody meant. Of equal
+ * distances the candidate that comes first wins. */
 const char *config_nearest(const char *name, const char *const *candidates, size_t count)
 {
     size_t size = strlen(name);
@@ -279,6 +307,7 @@ struct config_load {
     bool *has_file;     /* per setting: NAME_FILE is */
 };
 
+/* Adds one error line. The array owns it. */
 static void config_fail(struct config_load *load, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 static void config_fail(struct config_load *load, const char *format, ...)
@@ -290,7 +319,8 @@ static void config_fail(struct config_load *load, const char *format, ...)
     va_end(args);
 }
 
-/* What somebody wrote, made fit for one line of an error: short and without control characters. */
+/* What somebody wrote, made fit for one line of an error: short and without control characters,
+ * which could rewrite a terminal. Quotation marks stand around it. Owned by caller. */
 static char *config_quote(const char *text)
 {
     g_autofree char *valid = g_utf8_make_valid(text, -1);
@@ -306,6 +336,8 @@ static char *config_quote(const char *text)
     return g_string_free(quoted, FALSE);
 }
 
+/* The setting with that name; count when there is none. Tables have some dozens of rows and are
+ * searched once per argument, so a loop will do. */
 static size_t config_find(const struct config_load *load, struct slice name)
 {
     size_t i = 0;
@@ -325,7 +357,8 @@ static const char *config_nearest_setting(const struct config_load *load, const 
     return config_nearest(name, names, load->count);
 }
 
-/* where: the flag or variable the text came from. */
+/* Sets setting number i, or adds an error. where: the flag or variable the text came from, named in
+ * the error. The text of a secret is never repeated. */
 static void config_apply(struct config_load *load, size_t i, const char *text, const char *where)
 {
     const struct config_setting *setting = &load->table[i];
@@ -339,6 +372,8 @@ static void config_apply(struct config_load *load, size_t i, const char *text, c
     config_fail(load, "%s: %s is not valid; valid is %s", where, quoted, valid);
 }
 
+/* Puts the defaults in. They go through the same parser as what users write, so --help can show
+ * them as they stand in the table. */
 static void config_load_fallbacks(struct config_load *load)
 {
     for (size_t i = 0; i < load->count; i++) {
@@ -352,8 +387,9 @@ static void config_load_fallbacks(struct config_load *load)
     }
 }
 
-/* Reads the file that a NAME_FILE variable names, without its trailing newlines; NULL and an error
- * line when it cannot be used. */
+/* Reads the file that a NAME_FILE variable names, without its trailing newlines (editors and
+ * secret stores add one); NULL and an error line when it cannot be used. A file, because a secret
+ * in the environment is seen by every child process and in /proc. Owned by caller. */
 static char *config_read_file(struct config_load *load, const char *path, const char *where)
 {
     g_autoptr(GError) error = NULL;
@@ -373,7 +409,9 @@ static char *config_read_file(struct config_load *load, const char *path, const 
     return g_steal_pointer(&text);
 }
 
-/* The setting that the variable (less suffix at its end) belongs to; count when there is none. */
+/* The setting that the variable (less suffix at its end) belongs to; count when there is none.
+ * Names are made from the table and compared, not the other way round: a setting may itself end
+ * in "-file", and then both readings of the variable must be tried. */
 static size_t config_find_variable(const struct config_load *load, const char *variable,
                                    const char *suffix)
 {
@@ -387,6 +425,9 @@ static size_t config_find_variable(const struct config_load *load, const char *v
     return load->count;
 }
 
+/* A typo in a variable must not leave a default in force unseen: it is an error, with the variable
+ * that was probably meant. The comparison is by setting names, without the prefix that all share
+ * and without _FILE, so that neither makes strangers look alike. */
 static void config_unknown_variable(struct config_load *load, const char *variable)
 {
     g_autofree char *name = g_ascii_strdown(variable + strlen(CONFIG_PREFIX), -1);
@@ -424,6 +465,8 @@ static bool config_is_foreign(const char *variable)
     return strcmp(variable, CONFIG_PREFIX "PORT") == 0;
 }
 
+/* Applies one variable with our prefix: its own name first, then as NAME_FILE. That it came is
+ * noted also when its value is wrong, so that a clash of both is reported in any case. */
 static void config_load_variable(struct config_load *load, const char *variable, const char *value)
 {
     size_t i = config_find_variable(load, variable, "");
@@ -445,6 +488,8 @@ static void config_load_variable(struct config_load *load, const char *variable,
         config_apply(load, i, text, variable);
 }
 
+/* The environment is an unordered list: with NAME and NAME_FILE both set, which one wins would be
+ * chance, so that is an error. */
 static void config_load_environment(struct config_load *load, const char *const *environment)
 {
     for (size_t i = 0; environment != NULL && environment[i] != NULL; i++) {
@@ -467,6 +512,8 @@ static void config_load_environment(struct config_load *load, const char *const 
         }
 }
 
+/* argument: the whole of it, as written. With one dash there is nothing to suggest: there are no
+ * short flags. */
 static void config_unknown_flag(struct config_load *load, struct slice name, const char *argument)
 {
     g_autofree char *text = g_strndup(name.data, name.size);
@@ -484,8 +531,9 @@ static void config_unknown_flag(struct config_load *load, struct slice name, con
     config_fail(load, "unknown flag %s; see --help for the valid ones", quoted);
 }
 
-/* Reads the flag in arguments[0]; next is the argument behind it or NULL. Returns how many
- * arguments it took: 1 or 2. */
+/* Reads the flag in argument; next is the argument behind it or NULL. Returns how many arguments
+ * it took: 1 or 2. A boolean never takes the next one, so "--flag file" leaves the file alone; a
+ * value may begin with one dash (-1) but not with two, which is more likely a forgotten value. */
 static int config_load_flag(struct config_load *load, const char *argument, const char *next)
 {
     const char *start = argument + strspn(argument, "-");
@@ -513,6 +561,7 @@ static int config_load_flag(struct config_load *load, const char *argument, cons
     return 2;
 }
 
+/* Flags and operands may stand in any order, up to "--"; behind it everything is an operand. */
 static void config_load_arguments(struct config_load *load, int argc, const char *const *argv,
                                   GPtrArray *operands)
 {

@@ -1,10 +1,14 @@
+/* An open-addressing multimap, made for one question asked for every event: "may this id have been
+ * seen?". GHashTable holds a key only once, and nothing bounds the memory that it takes.
+ * Deliberately missing: shrinking, iteration, values of 0, and any comparison with the real ids. */
 #include "common/fp_index.h"
 
 #include <glib.h>
 
+/* 1 KiB; a power of two. */
 #define FP_INDEX_SLOTS_MIN 64
 
-/* value 0 = free. */
+/* value 0 = free: positions begin at 1, so no separate mark is needed and a slot stays 16 bytes. */
 struct fp_slot {
     uint64_t fingerprint;
     int64_t value;
@@ -16,7 +20,7 @@ struct fp_index {
     struct fp_slot *slots; /* NULL until the first entry */
     size_t slot_count;     /* a power of two, or 0 */
     unsigned shift;        /* 64 - log2(slot_count) */
-    size_t count;
+    size_t count; /* entries; at most fp_index_room(slot_count) */
     size_t memory_max; /* bytes; 0 = no limit */
 };
 
@@ -36,18 +40,23 @@ void fp_index_free(struct fp_index *index)
     g_free(index);
 }
 
-/* Fibonacci hashing: spreads fingerprints that differ only in their low or high bits.
+/* Where the search for a fingerprint begins. Fibonacci hashing (the factor is 2^64 divided by the
+ * golden ratio, the upper bits are taken): spreads fingerprints that differ only in their low or
+ * high bits, so callers need not care how good their bits are.
  * Source: Knuth, The Art of Computer Programming, vol. 3, section 6.4. */
 static size_t fp_index_home(const struct fp_index *index, uint64_t fingerprint)
 {
     return (size_t)((fingerprint * UINT64_C(0x9E3779B97F4A7C15)) >> index->shift);
 }
 
+/* The slot behind i, going round at the end. */
 static size_t fp_index_next(const struct fp_index *index, size_t i)
 {
     return (i + 1) & (index->slot_count - 1);
 }
 
+/* Files an entry for which there is room already. Equal fingerprints end up in one run of slots
+ * without a free one between them. */
 static void fp_index_put(struct fp_index *index, uint64_t fingerprint, int64_t value)
 {
     size_t i = fp_index_home(index, fingerprint);
@@ -57,12 +66,16 @@ static void fp_index_put(struct fp_index *index, uint64_t fingerprint, int64_t v
     index->slots[i] = (struct fp_slot){.fingerprint = fingerprint, .value = value};
 }
 
-/* Load 0.8: a probe of a present entry looks at 3 slots on average. */
+/* How many entries that many slots may hold. Load 0.8: a probe of a present entry looks at 3 slots
+ * on average. At least one slot stays free, which is what ends every search. The product is split
+ * so that it cannot overflow. */
 static size_t fp_index_room(size_t slot_count)
 {
     return slot_count / 5 * 4 + slot_count % 5 * 4 / 5;
 }
 
+/* Moves everything into a new table of slot_count (a power of two) slots,
+ * in one go: a pause, but only once per doubling. Who knows the number reserves it at start. */
 static void fp_index_resize(struct fp_index *index, size_t slot_count)
 {
     struct fp_slot *old = index->slots;
@@ -125,6 +138,7 @@ static void fp_index_close_gap(struct fp_index *index, size_t i)
     index->slots[i] = (struct fp_slot){0};
 }
 
+/* Ends at the first free slot: gaps are closed, so there is none before an entry. */
 bool fp_index_remove(struct fp_index *index, uint64_t fingerprint, int64_t value)
 {
     if (index->count == 0)
@@ -139,6 +153,7 @@ bool fp_index_remove(struct fp_index *index, uint64_t fingerprint, int64_t value
     return false;
 }
 
+/* Goes through the whole run even when out is full: the caller learns how many there are. */
 size_t fp_index_find(const struct fp_index *index, uint64_t fingerprint, int64_t *out, size_t max)
 {
     size_t found = 0;

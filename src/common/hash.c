@@ -1,3 +1,6 @@
+/* XXH3 because it is fast on short keys (event ids of 10 to 40 bytes) as well as on whole bodies,
+ * and because its values are frozen, so they may lie on disk. The seed is fixed for that reason;
+ * whatever must stand an attacker who chooses colliding keys bounds its own work (core/flat.c). */
 #include "common/hash.h"
 
 #include <xxhash.h>
@@ -13,6 +16,7 @@ uint64_t hash64_pair(struct slice a, struct slice b)
     return XXH3_64bits_withSeed(b.data, b.size, XXH3_64bits(a.data, a.size));
 }
 
+/* The canonical form is big-endian: the same bytes on disk whatever machine wrote them. */
 struct hash_digest hash128(struct slice s)
 {
     XXH128_canonical_t canonical;

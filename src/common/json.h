@@ -76,6 +76,10 @@ struct json_value {
  * people). text must outlive the tree. Errors: EF_ERROR_INPUT with line and column. */
 struct json_value *json_parse(struct slice text, struct arena *a, GError **error);
 
+/* The same, but a name may stand twice in one object: what machines sent and we only show. json_get
+ * finds the first. */
+struct json_value *json_parse_any(struct slice text, struct arena *a, GError **error);
+
 /* The member with that name, NULL when absent or when value is no object. value may be NULL. */
 const struct json_value *json_get(const struct json_value *value, struct slice key);
 

@@ -1,3 +1,10 @@
+/* JSON text to a tree, in one pass and without recursion: the open brackets are a stack of frames
+ * in the reader, so the nesting that a sender chooses costs a fixed array and no machine stack.
+ *
+ * Every read function takes the place to read at and returns the place behind what it read, or NULL
+ * after noting where and why it failed; the first failure ends the document.
+ * Used for documents (campaigns, answers). Events take the faster way without a tree, core/flat.c;
+ * the grammar of both is the same. */
 #include "common/json.h"
 
 #include <stdlib.h>
@@ -9,13 +16,15 @@
  * ones get a balanced tree. No hash table: its worst case would be the sender's choice. */
 #define FEW_MEMBERS 16
 
-/* One open bracket. */
+/* One open bracket. Its children form a list that grows at the end. */
 struct frame {
     struct json_value *value;
     struct json_value *last; /* its newest child */
     GTree *names;            /* of a large object: slice * -> slice *, else NULL */
 };
 
+/* One document being read. wants_value and depth are the whole state of the grammar: either a value
+ * must come next, or what follows a value inside the innermost bracket. */
 struct reader {
     struct slice text;
     struct arena *arena;
@@ -25,10 +34,13 @@ struct reader {
     struct slice key; /* the name read before the value that comes next */
     struct json_value *root;
     bool wants_value; /* a value must come next */
+    bool may_repeat;  /* names may stand twice in one object */
     unsigned depth;
     struct frame frames[JSON_DEPTH_MAX];
 };
 
+/* Notes the failure and returns NULL, for "return fail(...)". At the end of the text nothing wrong
+ * stands there; the text is short. */
 static const char *fail(struct reader *r, const char *bad, const char *why)
 {
     r->bad = bad;
@@ -52,6 +64,7 @@ static void index_names(struct frame *frame)
         g_tree_insert(frame->names, &v->key, &v->key);
 }
 
+/* Whether the open object has a member of that name already. */
 static bool has_name(struct frame *frame, struct slice key)
 {
     if (frame->names == NULL && frame->value->count >= FEW_MEMBERS)
@@ -110,7 +123,7 @@ static const char *read_key(struct reader *r, const char *p)
     p = read_text(r, p + 1, &r->key);
     if (p == NULL)
         return NULL;
-    if (has_name(&r->frames[r->depth - 1], r->key))
+    if (!r->may_repeat && has_name(&r->frames[r->depth - 1], r->key))
         return fail(r, start, "a name that stands twice in its object");
     p = json_skip_space(p, r->end);
     if (p == r->end || *p != ':')
@@ -130,6 +143,7 @@ static const char *close_bracket(struct reader *r, const char *p)
     return p + 1;
 }
 
+/* p is at a bracket. Goes on to the first value or name inside it, or behind an empty pair. */
 static const char *open_bracket(struct reader *r, const char *p)
 {
     struct json_value *value;
@@ -147,6 +161,7 @@ static const char *open_bracket(struct reader *r, const char *p)
     return is_object ? read_key(r, p) : p;
 }
 
+/* null, false or true. What follows the word is judged by whoever reads on: "nullx" fails there. */
 static const char *read_word(struct reader *r, const char *p, struct json_value *value)
 {
     static const struct {
@@ -162,6 +177,7 @@ static const char *read_word(struct reader *r, const char *p, struct json_value 
     return fail(r, p, "a value was expected");
 }
 
+/* p is at the first byte of a value that is no bracket. */
 static const char *read_scalar(struct reader *r, const char *p)
 {
     struct json_value *value = add_value(r, JSON_NULL);
@@ -211,6 +227,7 @@ static const char *read_separator(struct reader *r, const char *p)
     return is_object ? read_key(r, p) : p;
 }
 
+/* Alternates between values and separators until all brackets are closed. false: r->bad and why. */
 static bool read_document(struct reader *r)
 {
     const char *p = r->text.data;
@@ -226,9 +243,11 @@ static bool read_document(struct reader *r)
     return false;
 }
 
-struct json_value *json_parse(struct slice text, struct arena *a, GError **error)
+/* Both doors below. The name trees of brackets left open by a failure are the only memory outside
+ * of the arena. */
+static struct json_value *parse(struct slice text, bool may_repeat, struct arena *a, GError **error)
 {
-    struct reader r = {.text = text, .arena = a, .wants_value = true};
+    struct reader r = {.text = text, .arena = a, .wants_value = true, .may_repeat = may_repeat};
 
     if (text.data == NULL)
         r.text = SLICE("");
@@ -241,6 +260,18 @@ struct json_value *json_parse(struct slice text, struct arena *a, GError **error
     return NULL;
 }
 
+struct json_value *json_parse(struct slice text, struct arena *a, GError **error)
+{
+    return parse(text, false, a, error);
+}
+
+struct json_value *json_parse_any(struct slice text, struct arena *a, GError **error)
+{
+    return parse(text, true, a, error);
+}
+
+/* Looks at every member: objects that the program asks by name are small, and closed ones are
+ * walked once against their table. */
 const struct json_value *json_get(const struct json_value *value, struct slice key)
 {
     if (value == NULL || value->type != JSON_OBJECT)
@@ -258,6 +289,8 @@ struct slice json_get_text(const struct json_value *value, const char *key)
     return member != NULL && member->type == JSON_TEXT ? member->text : (struct slice){0};
 }
 
+/* A '.' or 'e' is no digit, so 1.0 and 1e3 are refused: where a whole number is wanted, one way to
+ * write it is enough. */
 bool json_integer(const struct json_value *value, int64_t min, int64_t max, int64_t *out)
 {
     bool is_negative;
@@ -290,6 +323,7 @@ struct members {
     size_t count;
 };
 
+/* By the bytes of the names, the same order for sorting and searching. */
 static int compare_members(const void *a, const void *b)
 {
     const struct json_value *const *left = a;
@@ -298,6 +332,8 @@ static int compare_members(const void *a, const void *b)
     return slice_compare((*left)->key, (*right)->key);
 }
 
+/* Sorting makes the merge of two objects with n members n log n; looking each name up in a list
+ * would let a sender choose n * n. Lives in the arena. */
 static struct members sort_members(const struct json_value *object, struct arena *a)
 {
     struct members m = {.items = ARENA_NEW(a, const struct json_value *, object->count)};
@@ -308,6 +344,7 @@ static struct members sort_members(const struct json_value *object, struct arena
     return m;
 }
 
+/* The member with the name of like, NULL when there is none. */
 static const struct json_value *find_member(const struct members *m, const struct json_value *like)
 {
     const struct json_value **found =
@@ -327,6 +364,7 @@ static void append_member(struct json_value *object, struct json_value ***tail, 
     object->count++;
 }
 
+/* A copy that may be linked into another object. Its children are shared: trees are immutable. */
 static struct json_value *copy_value(const struct json_value *value, struct arena *a)
 {
     struct json_value *copy = arena_alloc(a, sizeof(*copy));
@@ -336,7 +374,9 @@ static struct json_value *copy_value(const struct json_value *value, struct aren
 }
 
 /* Recursion is bounded: trees are at most JSON_DEPTH_MAX deep. The order of the target's members
- * stays; new ones follow in the order of the patch. */
+ * stays; new ones follow in the order of the patch. A null in the patch removes the member; where
+ * the target has no object, the patch is applied to an empty one, which drops its nulls too.
+ * Source: RFC 7396 section 2. */
 struct json_value *json_merge_patch(const struct json_value *target, const struct json_value *patch,
                                     struct arena *a)
 {

@@ -1,3 +1,6 @@
+/* The parts of the JSON grammar that stand alone: strings, numbers, escapes, UTF-8. They look at
+ * bytes between two pointers, keep nothing, allocate nothing and never read at or behind end, so
+ * the tree reader, the flattener and the fuzz targets all use the same ones. */
 #include "common/json.h"
 
 #include <string.h>
@@ -12,6 +15,7 @@
 #define SURROGATE_END  0xE000U
 #define ESCAPE_SIZE    6 /* bytes of "\u0000" */
 
+/* With their article, so that a message can say "must be a string, not an array". */
 const char *json_type_name(enum json_type type)
 {
     static const char *const names[] = {
@@ -40,6 +44,8 @@ static const struct utf8_range UTF8_RANGES[] = {
     {0xF1, 0xF3, 0x80, 0xBF, 4}, {0xF4, 0xF4, 0x80, 0x8F, 4},
 };
 
+/* The size of the character at p, whose first byte lies in the range, or 0. left: bytes from p to
+ * the end. Only the second byte has limits of its own; all later ones are 80 to BF. */
 static size_t utf8_check(const struct utf8_range *range, const unsigned char *p, size_t left)
 {
     if (left < range->size || p[1] < range->second_min || p[1] > range->second_max)
@@ -58,6 +64,7 @@ size_t json_scan_utf8(const char *p, const char *end)
         return 0;
     if (bytes[0] < 0x80)
         return 1;
+    /* The rows ascend, so the first one that reaches far enough decides. */
     for (size_t i = 0; i < G_N_ELEMENTS(UTF8_RANGES); i++)
         if (bytes[0] <= UTF8_RANGES[i].first_max)
             return bytes[0] < UTF8_RANGES[i].first_min
@@ -81,7 +88,9 @@ static unsigned read_hex4(const char *p)
     return value;
 }
 
-/* p is at "\u". Returns the size of the escape (a surrogate pair is one), or 0 with *why set. */
+/* p is at "\u". Returns the size of the escape (a surrogate pair is one), or 0 with *why set. A
+ * lone half is refused: it has no UTF-8 form, and readers that accept it disagree on its value.
+ * Source: RFC 8259 sections 7 and 8.2. */
 static size_t scan_unicode_escape(const char *p, const char *end, const char **why)
 {
     size_t left = (size_t)(end - p);
@@ -100,7 +109,8 @@ static size_t scan_unicode_escape(const char *p, const char *end, const char **w
     return second >= SURROGATE_LOW && second < SURROGATE_END ? (size_t)2 * ESCAPE_SIZE : 0;
 }
 
-/* p is at a backslash. Returns the size of the escape, or 0 with *why set. */
+/* p is at a backslash. Returns the size of the escape, or 0 with *why set. The test for NUL comes
+ * first because strchr finds the NUL that ends its own list. */
 static size_t scan_escape(const char *p, const char *end, const char **why)
 {
     *why = "an unknown escape";
@@ -156,6 +166,8 @@ static const char *scan_digits(const char *p, const char *end, const char **bad,
     return NULL;
 }
 
+/* The digits before a point: "0" alone, or digits that do not begin with it, since to some readers
+ * 010 means eight. */
 static const char *scan_whole(const char *p, const char *end, const char **bad, const char **why)
 {
     const char *after = scan_digits(p, end, bad, why);
@@ -167,6 +179,8 @@ static const char *scan_whole(const char *p, const char *end, const char **bad, 
     return NULL;
 }
 
+/* number = [ minus ] int [ frac ] [ exp ]. No value is made: whoever needs one reads the text.
+ * Source: RFC 8259 section 6. */
 const char *json_scan_number(const char *p, const char *end, const char **bad, const char **why)
 {
     p = scan_whole(p + (p < end && *p == '-'), end, bad, why);
@@ -179,6 +193,9 @@ const char *json_scan_number(const char *p, const char *end, const char **bad, c
     return p;
 }
 
+/* Writes a code point that is no surrogate; returns its 1 to 4 bytes. Never longer than the escape
+ * that it came from (6 bytes, or 12 for a pair), so unescaping fits into raw.size bytes.
+ * Source: RFC 3629 section 3. */
 static size_t put_utf8(unsigned c, char *out)
 {
     if (c < 0x80) {
@@ -223,11 +240,13 @@ static size_t unescape_one(const char *p, char **out)
         *out += put_utf8(c, *out);
         return ESCAPE_SIZE;
     }
+    /* Ten bits from each half, counted from U+10000. Source: The Unicode Standard, 3.9, D91. */
     c = 0x10000 + ((c - SURROGATE_HIGH) << 10) + (read_hex4(p + 8) - SURROGATE_LOW);
     *out += put_utf8(c, *out);
     return (size_t)2 * ESCAPE_SIZE;
 }
 
+/* Runs without a backslash are copied whole; in the texts of events escapes are rare. */
 size_t json_unescape(struct slice raw, char *out)
 {
     const char *p = raw.data;
@@ -247,6 +266,7 @@ size_t json_unescape(struct slice raw, char *out)
     return (size_t)(out - first);
 }
 
+/* Lines are counted only here, after the failure: the readers need not keep track. */
 void json_set_error(GError **error, struct slice text, const char *bad, const char *why)
 {
     size_t line = 1;

@@ -1,3 +1,8 @@
+/* Compact JSON into a GString. The writer knows one thing, whether a comma is due; that brackets
+ * close in order and that names stand only in objects is the caller's to get right, and the tests
+ * of each answer read it back. Whatever bytes go in as text, the output is valid UTF-8.
+ * Deliberately missing: indentation, escaping of non-ASCII, and errors (memory is the only limit).
+ */
 #include "common/json.h"
 
 #include <math.h>
@@ -19,6 +24,7 @@ static void begin_item(struct json_writer *w)
     w->needs_comma = true;
 }
 
+/* The first item inside needs no comma. */
 static void open_bracket(struct json_writer *w, char bracket)
 {
     begin_item(w);
@@ -26,6 +32,7 @@ static void open_bracket(struct json_writer *w, char bracket)
     w->needs_comma = false;
 }
 
+/* The bracket as a whole was an item of the one around it. */
 static void close_bracket(struct json_writer *w, char bracket)
 {
     g_string_append_c(w->out, bracket);
@@ -67,6 +74,9 @@ static void append_escape(GString *out, unsigned char c)
     g_string_append_c(out, to[found - from]);
 }
 
+/* A text in quotes. Only what must be escaped is (RFC 8259 section 7): the quote, the backslash and
+ * the control characters. Bytes that are no UTF-8 are replaced, so that one odd id in a stored
+ * message cannot make a whole answer unreadable. */
 static void append_text(GString *out, struct slice text)
 {
     const char *p = text.size > 0 ? text.data : "";
@@ -118,6 +128,7 @@ void json_add_integer(struct json_writer *w, int64_t value)
     g_string_append_printf(w->out, "%" G_GINT64_FORMAT, (gint64)value);
 }
 
+/* JSON has no infinities and no NaN: null is what other writers send for them. */
 void json_add_number(struct json_writer *w, double value)
 {
     static const char *const formats[] = {"%.15g", "%.16g", "%.17g"};
@@ -159,6 +170,7 @@ void json_add_raw(struct json_writer *w, struct slice json)
         g_string_append_len(w->out, json.data, (gssize)json.size);
 }
 
+/* A bracket of the tree with everything in it. */
 static void add_children(struct json_writer *w, const struct json_value *value)
 {
     bool is_object = value->type == JSON_OBJECT;

@@ -1,3 +1,8 @@
+/* Lines are built in memory of the caller's thread and written with one system call, without a
+ * lock; a lock is held only to count repetitions. There is no log thread and no queue: lines are
+ * rare (life-cycle, trouble), and the last ones before a crash must be out.
+ * The level, the descriptor and the repeat table are process-wide: the logger is one of the three
+ * places that may have mutable file-scope variables. */
 #include "common/log.h"
 
 #include <errno.h>
@@ -21,12 +26,15 @@ struct log_repeat {
     uint64_t suppressed;  /* lines held back since the last one that was written */
 };
 
+/* Relaxed order would do for the two atomics, but they are read once a line; the default costs
+ * nothing that shows. */
 static GMutex log_lock;
 static struct log_repeat log_repeats[LOG_REPEAT_MESSAGES];           /* under log_lock */
 static int64_t log_window_us = (int64_t)LOG_REPEAT_WINDOW_MS * 1000; /* under log_lock */
 static atomic_int log_level_now = LOG_LEVEL_INFO;
 static atomic_int log_fd = STDERR_FILENO;
 
+/* As they stand in the output: the words that log collectors know. */
 static const char *const log_level_names[] = {
     [LOG_LEVEL_ERROR] = "ERROR",
     [LOG_LEVEL_WARN] = "WARNING",
@@ -86,7 +94,9 @@ static struct log_repeat *log_repeat_find(uint64_t fingerprint)
     return oldest;
 }
 
-/* Whether this line may pass; *suppressed: how many were held back before it. */
+/* Whether this line may pass; *suppressed: how many were held back before it. Lines count as the
+ * same when their message is, whatever their fields say: a failure per event differs in its ids
+ * only. A window begins with the first line after the last one ended, so a slow trickle passes. */
 static bool log_may_pass(struct slice message, int64_t now_us, uint64_t *suppressed)
 {
     struct log_repeat *repeat;
@@ -110,6 +120,7 @@ static bool log_may_pass(struct slice message, int64_t now_us, uint64_t *suppres
     return may_pass;
 }
 
+/* Only the member that goes with the type is set (the macros in log.h see to that). */
 static void log_put_field(struct json_writer *w, const struct log_field *field)
 {
     switch (field->type) {

@@ -21,6 +21,7 @@
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
+/* One key with a value. Texts are borrowed for the call. */
 struct log_field {
     const char *key; /* NULL ends the list */
     enum { LOG_FIELD_TEXT, LOG_FIELD_INTEGER, LOG_FIELD_NUMBER } type;

@@ -1,3 +1,7 @@
+/* A list under a lock, a condition for receivers that block and an eventfd for those in epoll.
+ * Sender and receiver each hold the lock for some pointer assignments, however many items there
+ * are: lists are joined and detached as a whole.
+ * The queue has no limit of its own: what is in flight is bounded where work is accepted. */
 #include "common/mailbox.h"
 
 #include <errno.h>
@@ -10,9 +14,9 @@
 struct mailbox {
     GMutex lock;
     GCond arrived;
-    struct mail_list items;
+    struct mail_list items; /* put and not yet taken, in order */
     bool is_stopped;
-    int fd;
+    int fd; /* the bell: an eventfd, or -1 */
 };
 
 void mail_list_append(struct mail_list *list, struct mail *item)
@@ -48,6 +52,7 @@ struct mailbox *mailbox_new(bool with_fd)
     g_cond_init(&box->arrived);
     box->fd = with_fd ? eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) : -1;
     if (with_fd && box->fd < 0)
+        /* Mailboxes are made at start-up: without descriptors left the program cannot begin. */
         g_error("cannot make an eventfd: %s", g_strerror(errno));
     return box;
 }
@@ -56,6 +61,7 @@ void mailbox_free(struct mailbox *box)
 {
     if (box == NULL)
         return;
+    /* Items left inside would be work lost in silence; who closes the box drains it first. */
     g_assert(box->items.count == 0);
     if (box->fd >= 0)
         close(box->fd);
@@ -64,6 +70,9 @@ void mailbox_free(struct mailbox *box)
     g_free(box);
 }
 
+/* Makes fd readable. Called without the lock, so that the woken thread does not run into it; the
+ * price is that a receiver may be woken for items it has taken already, and finds nothing. For the
+ * same reason a box is freed only after its senders were joined. */
 static void mailbox_ring(struct mailbox *box)
 {
     uint64_t one = 1;
@@ -80,6 +89,7 @@ void mailbox_put(struct mailbox *box, struct mail_list *list)
     if (list->count == 0)
         return;
     g_mutex_lock(&box->lock);
+    /* When it was not empty, the receiver has been woken already and will take all of it. */
     was_empty = box->items.count == 0;
     if (was_empty) {
         box->items = *list;
@@ -96,6 +106,7 @@ void mailbox_put(struct mailbox *box, struct mail_list *list)
         mailbox_ring(box);
 }
 
+/* Everything inside, leaving the box empty. Under lock. */
 static struct mail_list mailbox_detach(struct mailbox *box)
 {
     struct mail_list all = box->items;
@@ -123,6 +134,7 @@ struct mail_list mailbox_wait(struct mailbox *box, int64_t until_us)
     struct mail_list all;
 
     g_mutex_lock(&box->lock);
+    /* A loop, because a condition may wake without a signal. */
     while (box->items.count == 0 && !box->is_stopped) {
         if (until_us < 0)
             g_cond_wait(&box->arrived, &box->lock);

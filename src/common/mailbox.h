@@ -25,6 +25,7 @@ struct mail_list {
     size_t count;
 };
 
+/* Takes the item; it may be in one list at a time. */
 void mail_list_append(struct mail_list *list, struct mail *item);
 
 /* Takes the first item off, NULL when empty. */
@@ -51,6 +52,7 @@ struct mail_list mailbox_wait(struct mailbox *box, int64_t until_us);
 /* Wakes the receiver for good: later waits return at once. What is inside can still be taken. */
 void mailbox_stop(struct mailbox *box);
 
+/* Whether mailbox_stop was called. Any thread. */
 bool mailbox_is_stopped(struct mailbox *box);
 
 /* The descriptor to watch (readable = take now), -1 when made without one. */

@@ -1,3 +1,9 @@
+/* A registry of families (one name, HELP and TYPE) with their metrics (one set of labels each).
+ *
+ * Making and rendering take a lock; updating takes none: each value is one atomic number, updated
+ * in relaxed order, since no other memory is published through it. A scrape may therefore see one
+ * counter a little before another, as any scrape of a running program does.
+ * Deliberately missing: removing a metric, summaries, timestamps, and labels chosen by clients. */
 #include "common/metrics.h"
 
 #include <math.h>
@@ -37,6 +43,8 @@ struct metric_family {
 static GMutex metrics_lock;
 static GPtrArray *metrics_families; /* struct metric_family *, in order of making */
 
+/* Two or three bounds in each power of ten: good to a factor of two and a half, which is what a
+ * quantile from buckets is worth. Batches double because the batch limits do. */
 const double METRICS_SECONDS[] = {0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005,
                                   0.01,    0.025,  0.05,    0.1,    0.25,  0.5,    1,
                                   2.5,     5,      10,      30,     60};
@@ -46,7 +54,8 @@ const size_t METRICS_BATCH_COUNT = G_N_ELEMENTS(METRICS_BATCH);
 
 /* ---- the registry ---------------------------------------------------------------------------- */
 
-/* Source: https://prometheus.io/docs/concepts/data_model/ */
+/* [a-zA-Z_:][a-zA-Z0-9_:]*
+ * Source: https://prometheus.io/docs/concepts/data_model/ */
 static bool metric_name_is_valid(const char *name)
 {
     for (const char *p = name; *p != '\0'; p++)
@@ -55,6 +64,8 @@ static bool metric_name_is_valid(const char *name)
     return name[0] != '\0';
 }
 
+/* Gets or makes the family; under metrics_lock. The help of the first call stays. Families are few
+ * and looked for at start only, so a list keeps them in the order in which they are shown. */
 static struct metric_family *metrics_family(const char *name, const char *help,
                                             enum metric_kind kind)
 {
@@ -97,6 +108,7 @@ static struct metric *metrics_get(struct metric_family *family, const char *labe
     return m;
 }
 
+/* A metric that is nothing but its atomic values, so that it is complete when the lock is left. */
 static struct metric *metrics_register(const char *name, const char *help, const char *labels,
                                        enum metric_kind kind)
 {
@@ -123,10 +135,13 @@ struct metric *metrics_histogram(const char *name, const char *help, const char 
 {
     struct metric *m;
 
+    /* Out of order, a value would be counted in the wrong bucket: a mistake in a table of ours. */
     for (size_t i = 1; i < count; i++)
         g_assert(bounds[i - 1] < bounds[i]);
     g_mutex_lock(&metrics_lock);
     m = metrics_get(metrics_family(name, help, METRIC_HISTOGRAM), labels);
+    /* Asked for again: the bounds of the first call stay. Filled under the lock, so that no
+     * rendering sees a histogram without buckets. */
     if (m->hits == NULL) {
         m->bounds = g_memdup2(bounds, count * sizeof(*bounds));
         m->bound_count = count;
@@ -138,6 +153,7 @@ struct metric *metrics_histogram(const char *name, const char *help, const char 
 
 /* ---- updates: no lock, any thread ------------------------------------------------------------ */
 
+/* The bits of a double and back; memcpy is the way that aliasing rules allow, and costs nothing. */
 static uint64_t metric_to_bits(double value)
 {
     uint64_t bits;
@@ -154,6 +170,8 @@ static double metric_from_bits(uint64_t bits)
     return value;
 }
 
+/* Adds without a lock: tries again until no other thread came between. Sums of many small numbers
+ * lose their last digits, which no graph shows. */
 static void metric_add_double(_Atomic uint64_t *bits, double by)
 {
     uint64_t seen = atomic_load_explicit(bits, memory_order_relaxed);
@@ -182,6 +200,8 @@ void metric_change(struct metric *m, double by)
     metric_add_double(&m->bits, by);
 }
 
+/* A bound belongs to its bucket (le means "less or equal"). From the smallest on: common values lie
+ * low, and a binary search over at most 20 bounds would not be faster. */
 void metric_observe_n(struct metric *m, double value, uint64_t n)
 {
     size_t i = 0;
@@ -198,6 +218,7 @@ void metric_observe(struct metric *m, double value)
     metric_observe_n(m, value, 1);
 }
 
+/* All observations. There is no counter beside the buckets, so the two cannot disagree. */
 static uint64_t metric_hit_count(const struct metric *m)
 {
     uint64_t count = 0;
@@ -219,7 +240,8 @@ double metric_value(const struct metric *m)
 /* ---- rendering ------------------------------------------------------------------------------- */
 /* Source: https://prometheus.io/docs/instrumenting/exposition_formats/ (text format 0.0.4) */
 
-/* The shortest text that reads back as the same number. */
+/* The shortest text that reads back as the same number, so that bounds read "0.005" and not
+ * "0.0050000000000000001". Independent of the locale: a decimal comma would break every scrape. */
 static void metrics_append_double(GString *out, double value)
 {
     char text[G_ASCII_DTOSTR_BUF_SIZE];
@@ -243,6 +265,7 @@ static void metrics_append_double(GString *out, double value)
     g_string_append(out, text);
 }
 
+/* In HELP only the backslash and the line feed are escaped; quotes stand as they are. */
 static void metrics_append_help(GString *out, const char *help)
 {
     for (const char *p = help; *p != '\0'; p++)
@@ -263,6 +286,7 @@ static void metrics_append_name(GString *out, const char *name, const char *suff
     g_string_append_c(out, ' ');
 }
 
+/* The name of bucket i with its upper bound as the label le, behind the metric's own labels. */
 static void metrics_append_bucket(GString *out, const char *name, const struct metric *m, size_t i)
 {
     g_string_append_printf(out, "%s_bucket{%s%sle=\"", name, m->labels,
@@ -271,6 +295,8 @@ static void metrics_append_bucket(GString *out, const char *name, const struct m
     g_string_append(out, "\"} ");
 }
 
+/* Buckets are kept apart and added up here: each line tells how many values lie at or below its
+ * bound, as the format wants it. */
 static void metrics_render_histogram(GString *out, const char *name, const struct metric *m)
 {
     uint64_t count = 0;
@@ -289,6 +315,7 @@ static void metrics_render_histogram(GString *out, const char *name, const struc
     g_string_append_printf(out, "%" G_GUINT64_FORMAT "\n", count);
 }
 
+/* Counters are written as integers: as a double they would lose ones above 2^53. */
 static void metrics_render_one(GString *out, const char *name, const struct metric *m)
 {
     if (m->kind == METRIC_HISTOGRAM) {

@@ -1,3 +1,9 @@
+/* A reader that knows one grammar and a writer that knows one form. The C library is left out: its
+ * time functions follow the locale and the zone of the process, and its structs have no offset.
+ * Everything is 64-bit arithmetic on days and microseconds; years 1 to 9999 stay far from its
+ * limits, so nothing here needs a check for overflow.
+ * Deliberately missing: names of zones, week dates, times without an offset (which are no instant).
+ */
 #include "common/rfc3339.h"
 
 #include <string.h>
@@ -12,7 +18,7 @@
 #define LAST_US    (INT64_C(253402300800) * SECOND_US - 1) /* 9999-12-31T23:59:59.999999Z */
 
 struct civil {
-    int64_t year;
+    int64_t year; /* 1 to 9999 in what is read; 64 bits for the arithmetic */
     unsigned month; /* 1 to 12 */
     unsigned day;   /* 1 to 31 */
 };
@@ -51,6 +57,7 @@ static struct civil civil_from_days(int64_t days)
     return date;
 }
 
+/* How many days the date's month has, in its year. */
 static unsigned month_days(const struct civil *date)
 {
     static const unsigned char days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
@@ -90,6 +97,7 @@ static bool read_one_of(struct cursor *c, const char *bytes)
     return true;
 }
 
+/* full-date: four digits, two, two, and a day that its month has. */
 static bool read_date(struct cursor *c, struct civil *date)
 {
     unsigned year;
@@ -118,7 +126,8 @@ static bool read_clock(struct cursor *c, int64_t *seconds, bool *is_leap)
     return true;
 }
 
-/* An optional fraction; digits behind the sixth are cut off. */
+/* An optional fraction; digits behind the sixth are cut off (unit is 0 by then), however many there
+ * are. Cut, not rounded: rounding could carry into another second, day or year. */
 static bool read_fraction(struct cursor *c, int64_t *us)
 {
     int64_t unit = SECOND_US / 10;
@@ -134,7 +143,8 @@ static bool read_fraction(struct cursor *c, int64_t *us)
     return c->p > first;
 }
 
-/* "Z" or a distance from UTC, which must be the end of the text. */
+/* "Z" or a distance from UTC, which must be the end of the text. "-00:00" (the offset is not known)
+ * is read as UTC. Source: RFC 3339 section 4.3. */
 static bool read_offset(struct cursor *c, int64_t *seconds)
 {
     int64_t sign = c->p < c->end && *c->p == '-' ? -1 : 1;
@@ -158,6 +168,7 @@ static bool begins_month(int64_t seconds)
     return seconds % DAY_S == 0 && civil_from_days(seconds / DAY_S).day == 1;
 }
 
+/* The range is checked after the offset was applied: 9999-12-31T23:30:00-01:00 is in year 10000. */
 bool rfc3339_parse(struct slice text, int64_t *at_us)
 {
     struct cursor c;
@@ -195,6 +206,7 @@ static char *put_number(char *out, int64_t value, int digits, char behind)
     return out + digits + 1;
 }
 
+/* Counted from year 1, so that divisions and remainders are of numbers that are not negative. */
 size_t rfc3339_format(int64_t at_us, char out[RFC3339_SIZE])
 {
     int64_t since_first = CLAMP(at_us, FIRST_US, LAST_US) - FIRST_US;

@@ -29,6 +29,7 @@ static inline struct slice slice_text(const char *text)
     return (struct slice){.data = text, .size = text != NULL ? strlen(text) : 0};
 }
 
+/* The size is compared first: it differs for most texts, and data may be NULL where it is 0. */
 static inline bool slice_equal(struct slice a, struct slice b)
 {
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
@@ -45,6 +46,7 @@ static inline int slice_compare(struct slice a, struct slice b)
     return (a.size > b.size) - (a.size < b.size);
 }
 
+/* Every text starts with the empty one. */
 static inline bool slice_starts_with(struct slice s, struct slice prefix)
 {
     return s.size >= prefix.size &&

@@ -4,6 +4,8 @@
  * The plan of each kind of call is used up by the calls themselves, so a test can say "the third
  * settle fails twice" and let the program run. A lie (code -1) is the case that only distributed
  * stores have: the work is done, and the answer gets lost.
+ *
+ * It calls the inner store's ops and not the checked wrappers, or metrics would count twice.
  */
 #include "store/store.h"
 
@@ -28,14 +30,16 @@ struct store_fault {
 /* How a call goes: straight on, on with a false answer, or not at all. */
 enum fault_course { FAULT_PASS, FAULT_LIE, FAULT_REFUSE };
 
-/* The error of a planned fault; a negative code is the lie. */
+/* The error of a planned fault; a negative code is the lie. To the caller a lost answer looks like
+ * passing trouble, hence RETRY: he will do the same again. */
 static enum fault_course set_fault(int code, GError **error)
 {
     g_set_error(error, EF_ERROR, code < 0 ? (int)EF_ERROR_RETRY : code, "fault made for a test");
     return code < 0 ? FAULT_LIE : FAULT_REFUSE;
 }
 
-/* Uses up the plan of that call; sets error unless FAULT_PASS. */
+/* Uses up the plan of that call; sets error unless FAULT_PASS. The calls that are let pass count
+ * only while there is something to fail after them. */
 static enum fault_course choose(struct store_fault *f, enum store_call call, GError **error)
 {
     struct fault_plan *plan = &f->plans[call];
@@ -52,6 +56,7 @@ static enum fault_course choose(struct store_fault *f, enum store_call call, GEr
     return course;
 }
 
+/* Replaces what was left of an earlier plan. Any thread, also while calls are under way. */
 void store_fault_set(struct store *s, enum store_call call, unsigned after, unsigned times,
                      int code)
 {
@@ -63,6 +68,8 @@ void store_fault_set(struct store *s, enum store_call call, unsigned after, unsi
     g_mutex_unlock(&f->lock);
 }
 
+/* The id is copied. Unlike a plan it is never used up: the same row fails each time it is tried,
+ * which is what drives a batch into being split. */
 void store_fault_poison(struct store *s, struct slice event_id)
 {
     struct store_fault *f = (struct store_fault *)s;
@@ -89,7 +96,7 @@ static struct store *fault_open(const struct store_options *options, GError **er
     return &f->store;
 }
 
-/* The inner store was taken at open and ends here. */
+/* The inner store was taken at open and ends here, through the wrapper that accepts NULL. */
 static void fault_close(struct store *store)
 {
     struct store_fault *f = (struct store_fault *)store;
@@ -102,6 +109,7 @@ static void fault_close(struct store *store)
 
 /* Each call below: a lie calls the inner store without its error, so the prepared one is kept. */
 
+/* Asking has no effects, so here a lie and a refusal look the same from above. */
 static bool fault_seen(struct store *store, const struct store_key *keys, size_t count,
                        struct store_seen *out, GError **error)
 {
@@ -113,6 +121,7 @@ static bool fault_seen(struct store *store, const struct store_key *keys, size_t
     return course == FAULT_PASS && f->inner->ops->seen(f->inner, keys, count, out, error);
 }
 
+/* A lie leaves the attempt counted: the next try gets a number one higher. */
 static bool fault_begin_attempt(struct store *store, int64_t seq, int64_t at_us, int *attempt,
                                 GError **error)
 {
@@ -125,7 +134,8 @@ static bool fault_begin_attempt(struct store *store, int64_t seq, int64_t at_us,
            f->inner->ops->begin_attempt(f->inner, seq, at_us, attempt, error);
 }
 
-/* Looks at processed outcomes only: the failure that the event ends in must be storable. */
+/* Looks at processed outcomes only: the failure that the event ends in must be storable. The slice
+ * is borrowed from the poison, so the comparison stays under the lock. */
 static bool is_poisoned(struct store_fault *f, const struct store_settlement *what)
 {
     struct slice poison;
@@ -142,6 +152,8 @@ static bool is_poisoned(struct store_fault *f, const struct store_settlement *wh
     return found;
 }
 
+/* The poison comes first and uses up no plan: it depends on what is settled, not on how often. A
+ * lie settles and denies it, so the caller's next try meets CONFLICT or its own duplicates. */
 static bool fault_settle(struct store *store, const struct store_settlement *what, GError **error)
 {
     struct store_fault *f = (struct store_fault *)store;
@@ -167,6 +179,7 @@ static bool fault_retries(struct store *store, int64_t until_us, size_t max, str
            f->inner->ops->retries(f->inner, until_us, max, a, out, count, error);
 }
 
+/* The result is lost with the answer: a lie fills none. */
 static bool fault_write_campaign(struct store *store, const struct store_campaign_write *write,
                                  struct arena *a, struct store_campaign *result, GError **error)
 {
@@ -197,7 +210,7 @@ static bool fault_list(struct store *store, const struct store_query *query, str
            f->inner->ops->list(f->inner, query, a, row, user, page, error);
 }
 
-/* Never broken: tests look at the outcome through these. */
+/* Never broken: tests look at the outcome through these two. */
 static bool fault_summary(struct store *store, struct store_summary *out, GError **error)
 {
     struct store *inner = ((struct store_fault *)store)->inner;

@@ -4,6 +4,9 @@
  * applied, in a scratch set of ids and seqs, and changes the tables only when nothing is wrong.
  * Every answer, including the refusals and their codes, equals that of the SQLite store: the
  * contract suite runs on both.
+ *
+ * Deliberately missing: freeing. Replaced retries and rows stay in the arena until close, so memory
+ * grows with every settled message. Nothing survives the process.
  */
 #include "store/memory_internal.h"
 
@@ -11,12 +14,14 @@
 
 /* ---- orders and keys ------------------------------------------------------------------------- */
 
+/* Not a - b: that overflows for numbers far apart. */
 static int compare_numbers(int64_t a, int64_t b)
 {
     return (a > b) - (a < b);
 }
 
-/* The order of the lists, backwards: by key, one event's matches by campaign. */
+/* The order of the lists, backwards: by key, one event's matches by campaign. Events and failures
+ * have an empty campaign id, so a probe with the key alone finds them. */
 static int compare_rows(gconstpointer a, gconstpointer b, gpointer user)
 {
     const struct memory_row *x = a;
@@ -27,12 +32,14 @@ static int compare_rows(gconstpointer a, gconstpointer b, gpointer user)
     return order != 0 ? order : slice_compare(x->row.campaign_id, y->row.campaign_id);
 }
 
+/* The keys point into the values (store_retry.seq), so a retry needs no key of its own. */
 static int compare_seqs(gconstpointer a, gconstpointer b, gpointer user)
 {
     (void)user;
     return compare_numbers(*(const int64_t *)a, *(const int64_t *)b);
 }
 
+/* Bytewise, as SQLite's BINARY collation does: both backends list campaigns in the same order. */
 static int compare_names(gconstpointer a, gconstpointer b, gpointer user)
 {
     (void)user;
@@ -47,7 +54,7 @@ static guint id_hash(gconstpointer key)
     return (guint)hash64_pair(r->row.source, r->row.event_id);
 }
 
-/* A hash that agrees is not enough here either. */
+/* A hash that agrees is not enough here either: the texts decide. */
 static gboolean id_equal(gconstpointer a, gconstpointer b)
 {
     const struct memory_row *x = a;
@@ -57,7 +64,7 @@ static gboolean id_equal(gconstpointer a, gconstpointer b)
            slice_equal(x->row.event_id, y->row.event_id);
 }
 
-/* NULL when there is none. */
+/* NULL when that message was never processed. Under lock, as everything below but the ops. */
 static struct memory_row *find_event(const struct store_memory *s, int64_t seq)
 {
     struct memory_row probe = {.key = seq};
@@ -76,7 +83,7 @@ static struct memory_row *find_id(const struct store_memory *s, struct slice sou
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
-/* The texts belong to the store's arena. */
+/* The texts belong to the store's arena and end with it. */
 static void free_campaign(void *data)
 {
     struct memory_campaign *campaign = data;
@@ -85,6 +92,7 @@ static void free_campaign(void *data)
     g_free(campaign);
 }
 
+/* Cannot fail. No option applies: there is no folder, and memory is not limited. */
 static struct store *memory_open(const struct store_options *options, GError **error)
 {
     struct store_memory *s = g_new0(struct store_memory, 1);
@@ -103,6 +111,7 @@ static struct store *memory_open(const struct store_options *options, GError **e
     return &s->store;
 }
 
+/* The trees first: their free functions run before the arena under their rows is gone. */
 static void memory_close(struct store *store)
 {
     struct store_memory *s = (struct store_memory *)store;
@@ -118,7 +127,8 @@ static void memory_close(struct store *store)
     g_free(s);
 }
 
-/* One look-up a key, all at one moment. */
+/* One look-up a key, all at one moment. The digest tells a repetition from another event that
+ * carries the same id. */
 static bool memory_seen(struct store *store, const struct store_key *keys, size_t count,
                         struct store_seen *out, GError **error)
 {
@@ -143,13 +153,15 @@ static bool memory_seen(struct store *store, const struct store_key *keys, size_
 
 /* ---- settle: first look at everything, then change everything -------------------------------- */
 
-/* What the outcomes looked at so far would add. */
+/* What the outcomes looked at so far would add. The probes in it are owned by ids and point to the
+ * caller's texts; rows only borrows them. */
 struct batch {
     GHashTable *ids; /* struct memory_row */
     GTree *rows;     /* struct memory_row: events */
 };
 
-/* A campaign grants an event at most once. */
+/* A campaign grants an event at most once; SQLite's primary key refuses it with the same code.
+ * Quadratic, but an event matches few campaigns. */
 static bool check_matches(const struct store_outcome *o, GError **error)
 {
     for (size_t i = 0; i < o->match_count; i++) {
@@ -164,8 +176,9 @@ static bool check_matches(const struct store_outcome *o, GError **error)
     return true;
 }
 
-/* The probe stands for the row that will be: later outcomes of the batch must see it. An id that
- * is taken is a conflict; a seq that is taken under another id cannot be stored at all. */
+/* The probe stands for the row that will be: later outcomes of the batch must see it. An id that is
+ * taken is a CONFLICT (the caller skipped seen); a seq that is taken under another id cannot be
+ * stored at all (INPUT). The id is looked at first, as the SQLite store does. */
 static bool check_processed(const struct store_memory *s, struct batch *batch,
                             const struct store_outcome *o, GError **error)
 {
@@ -192,7 +205,8 @@ static bool check_processed(const struct store_memory *s, struct batch *batch,
     return check_matches(o, error);
 }
 
-/* The first one is in the table or earlier in this batch. */
+/* The first one is in the table or earlier in this batch; one that comes later does not count,
+ * since outcomes are applied in order. */
 static bool check_duplicate(const struct store_memory *s, const struct batch *batch,
                             const struct store_outcome *o, GError **error)
 {
@@ -207,7 +221,8 @@ static bool check_duplicate(const struct store_memory *s, const struct batch *ba
     return false;
 }
 
-/* Would the whole batch go in? Changes nothing. */
+/* Would the whole batch go in? Changes nothing. Failures and retries always fit: their keys are
+ * numbered here or replaced. */
 static bool check_settlement(const struct store_memory *s, const struct store_settlement *what,
                              GError **error)
 {
@@ -230,7 +245,8 @@ static bool check_settlement(const struct store_memory *s, const struct store_se
     return ok;
 }
 
-/* The columns that events and failures have in common. */
+/* The columns that events and failures have in common, copied: the batch's texts die with its
+ * arena. Not yet in any tree. */
 static struct memory_row *new_row(struct store_memory *s, const struct store_outcome *o)
 {
     struct memory_row *r = arena_zalloc(&s->arena, sizeof(*r));
@@ -250,7 +266,8 @@ static struct memory_row *new_row(struct store_memory *s, const struct store_out
     return r;
 }
 
-/* A match carries its event's columns, as the join does in SQL. */
+/* A match carries its event's columns, as the join does in SQL. The texts are shared with the event
+ * row, which is never freed before. */
 static void put_match(struct store_memory *s, const struct memory_row *event,
                       const struct store_match *m)
 {
@@ -266,7 +283,8 @@ static void put_match(struct store_memory *s, const struct memory_row *event,
     s->counters.matches++;
 }
 
-/* The row, the id and the matches appear together, since nobody else holds the lock. */
+/* The row, the id and the matches appear together, since nobody else holds the lock. The same
+ * pointer stands in the tree and in the set of ids. */
 static void put_processed(struct store_memory *s, const struct store_outcome *o)
 {
     struct memory_row *r = new_row(s, o);
@@ -283,14 +301,16 @@ static void put_processed(struct store_memory *s, const struct store_outcome *o)
     s->counters.processed++;
 }
 
-/* Nothing is kept of the second one but the count. */
+/* Nothing is kept of the second one but the count. The first one exists: the check has seen it, or
+ * an earlier outcome has just put it. */
 static void put_duplicate(struct store_memory *s, const struct store_outcome *o)
 {
     find_event(s, o->duplicate_of)->row.duplicates++;
     s->counters.duplicate++;
 }
 
-/* Failures are numbered by their own counter: a message may fail again after its replay. */
+/* Failures are numbered by their own counter: a message may fail again after its replay. Counter
+ * and last id are the same number, as no failure is ever removed. */
 static void put_failed(struct store_memory *s, const struct store_outcome *o)
 {
     struct memory_row *r = new_row(s, o);
@@ -304,7 +324,8 @@ static void put_failed(struct store_memory *s, const struct store_outcome *o)
     g_tree_insert(s->failures, r, r);
 }
 
-/* Replaces what was noted for that message before. */
+/* Replaces what was noted for that message before. The old row stays in the arena; the key must be
+ * replaced with it, because it points into the row. */
 static void put_retry(struct store_memory *s, const struct store_outcome *o)
 {
     struct store_retry *r = arena_zalloc(&s->arena, sizeof(*r));
@@ -317,7 +338,8 @@ static void put_retry(struct store_memory *s, const struct store_outcome *o)
     g_tree_replace(s->retries, &r->seq, r);
 }
 
-/* The first replay that ends stands; a second one finds the mark and leaves it. */
+/* The first replay that ends stands; a second one finds the mark and leaves it. An unknown id is no
+ * error: the message ends all the same. */
 static void mark_replayed(struct store_memory *s, const struct store_outcome *o)
 {
     struct memory_row probe = {.key = o->replay_of};
@@ -330,6 +352,7 @@ static void mark_replayed(struct store_memory *s, const struct store_outcome *o)
     s->counters.replayed++;
 }
 
+/* By enum store_outcome_kind. */
 static void (*const outcome_putters[])(struct store_memory *s, const struct store_outcome *o) = {
     [STORE_PROCESSED] = put_processed,
     [STORE_DUPLICATE] = put_duplicate,
@@ -337,7 +360,8 @@ static void (*const outcome_putters[])(struct store_memory *s, const struct stor
     [STORE_RETRY] = put_retry,
 };
 
-/* Cannot fail: everything was looked at before. */
+/* Cannot fail: everything was looked at before. An end of any kind takes the message out of the
+ * retry table. The position never goes back, and 0 leaves it as it is. */
 static void put_settlement(struct store_memory *s, const struct store_settlement *what)
 {
     for (size_t i = 0; i < what->count; i++) {
@@ -353,7 +377,7 @@ static void put_settlement(struct store_memory *s, const struct store_settlement
     s->counters.position = MAX(s->counters.position, what->position);
 }
 
-/* One lock from the first look to the last change. */
+/* One lock from the first look to the last change, so no reader sees half a batch. */
 static bool memory_settle(struct store *store, const struct store_settlement *what, GError **error)
 {
     struct store_memory *s = (struct store_memory *)store;
@@ -369,7 +393,8 @@ static bool memory_settle(struct store *store, const struct store_settlement *wh
 
 /* ---- attempts and retries -------------------------------------------------------------------- */
 
-/* Not durable, like everything here; but counted as if. */
+/* Not durable, like everything here; but counted as if. The row is due at once, so a message whose
+ * attempt never ends is found again by retries. */
 static bool memory_begin_attempt(struct store *store, int64_t seq, int64_t at_us, int *attempt,
                                  GError **error)
 {
@@ -391,7 +416,8 @@ static bool memory_begin_attempt(struct store *store, int64_t seq, int64_t at_us
     return true;
 }
 
-/* Those that have waited longest first; at one time in the order of the queue. */
+/* Those that have waited longest first; at one time in the order of the queue, as ORDER BY due_us,
+ * seq gives it. */
 static int compare_due(gconstpointer a, gconstpointer b)
 {
     const struct store_retry *x = a;
@@ -401,7 +427,8 @@ static int compare_due(gconstpointer a, gconstpointer b)
     return order != 0 ? order : compare_numbers(x->seq, y->seq);
 }
 
-/* Copies, since the row may change as soon as the lock is gone. */
+/* Copies, since the row may change as soon as the lock is gone. All due rows are gathered before
+ * max cuts, because the tree is sorted by seq and not by due time. */
 static bool memory_retries(struct store *store, int64_t until_us, size_t max, struct arena *a,
                            struct store_retry **out, size_t *count, GError **error)
 {
@@ -428,6 +455,7 @@ static bool memory_retries(struct store *store, int64_t until_us, size_t max, st
 
 /* ---- campaigns ------------------------------------------------------------------------------- */
 
+/* Deleting counts as an update for the reader, without a version of its own. */
 struct store_campaign store_memory_current(const struct memory_campaign *campaign)
 {
     struct store_campaign c =
@@ -439,7 +467,7 @@ struct store_campaign store_memory_current(const struct memory_campaign *campaig
     return c;
 }
 
-/* A copy whose texts live in the arena. */
+/* A copy whose texts live in the arena. c's own may be borrowed from anywhere. */
 static struct store_campaign copy_campaign(struct arena *a, const struct store_campaign *c)
 {
     struct store_campaign copy = *c;
@@ -478,7 +506,8 @@ static bool check_change(const struct store_campaign_write *w, const struct memo
     return false;
 }
 
-/* Empty; the caller puts the first version at once. */
+/* Filed under its id and still empty; the caller puts the first version under the same lock, so
+ * nobody meets a campaign without versions. */
 static struct memory_campaign *new_campaign(struct store_memory *s, struct slice id)
 {
     struct memory_campaign *campaign = g_new0(struct memory_campaign, 1);
@@ -490,7 +519,8 @@ static struct memory_campaign *new_campaign(struct store_memory *s, struct slice
     return campaign;
 }
 
-/* Versions count on across deletion, so "version 3 of big" names one document for ever. */
+/* Versions count on across deletion, so "version 3 of big" names one document for ever. Only an
+ * UPDATE keeps the time of creation; a campaign made again begins anew. */
 static void put_version(struct store_memory *s, struct memory_campaign *campaign,
                         const struct store_campaign_write *w)
 {
@@ -511,6 +541,7 @@ static void put_version(struct store_memory *s, struct memory_campaign *campaign
     campaign->deleted_at_us = 0;
 }
 
+/* Refusals change nothing: the generation, which makes workers reload, moves only with a change. */
 static bool memory_write_campaign(struct store *store, const struct store_campaign_write *write,
                                   struct arena *a, struct store_campaign *result, GError **error)
 {
@@ -539,7 +570,8 @@ static bool memory_write_campaign(struct store *store, const struct store_campai
     return ok;
 }
 
-/* In the order of the ids. The array is made for all, also the deleted ones. */
+/* In the order of the ids. The array is made for all, also the deleted ones: a few slots in the
+ * caller's arena are cheaper than a second walk. */
 static bool memory_load_campaigns(struct store *store, int64_t known, struct arena *a,
                                   int64_t *generation, struct store_campaign **out, size_t *count,
                                   GError **error)
@@ -564,7 +596,7 @@ static bool memory_load_campaigns(struct store *store, int64_t known, struct are
 
 /* ---- summary and check ----------------------------------------------------------------------- */
 
-/* What settle does not count is counted here. */
+/* What settle does not count is counted here: by a walk, as there are few campaigns. */
 static bool memory_summary(struct store *store, struct store_summary *out, GError **error)
 {
     struct store_memory *s = (struct store_memory *)store;
@@ -573,7 +605,8 @@ static bool memory_summary(struct store *store, struct store_summary *out, GErro
     g_mutex_lock(&s->lock);
     *out = s->counters;
     out->failures_open = out->failed - out->replayed;
-    out->retrying = g_tree_nnodes(s->retries);
+    for (GTreeNode *n = g_tree_node_first(s->retries); n != NULL; n = g_tree_node_next(n))
+        out->retrying += ((const struct store_retry *)g_tree_node_value(n))->seq <= out->position;
     out->dedupe_entries = g_hash_table_size(s->ids);
     for (GTreeNode *n = g_tree_node_first(s->campaigns); n != NULL; n = g_tree_node_next(n)) {
         struct store_campaign current = store_memory_current(g_tree_node_value(n));
@@ -585,7 +618,8 @@ static bool memory_summary(struct store *store, struct store_summary *out, GErro
     return true;
 }
 
-/* Nothing can be damaged here except by a bug, which the counters would show. */
+/* Nothing can be damaged here except by a bug, which the counters would show. The cheap levels have
+ * nothing to look at. */
 static bool memory_check(struct store *store, enum store_check level, GPtrArray *problems,
                          GError **error)
 {

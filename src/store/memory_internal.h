@@ -9,18 +9,21 @@
 
 #include "store/store.h"
 
-/* A row of events, matches or failures. */
+/* A row of events, matches or failures. Lives in the store's arena; only duplicates and the replay
+ * marks of row change after it was put. */
 struct memory_row {
     int64_t key; /* seq, for failures their id */
     struct store_row row;
     struct hash_digest digest; /* events */
 };
 
+/* All versions of one campaign id, deleted or not. On the heap, freed by the tree. */
 struct memory_campaign {
     GArray *versions;      /* struct store_campaign, oldest first; never empty */
     int64_t deleted_at_us; /* 0: live */
 };
 
+/* One lock for all: tests and demos need right answers here, not concurrency. */
 struct store_memory {
     struct store store; /* first member */
     GMutex lock;        /* of everything below */
@@ -35,6 +38,7 @@ struct store_memory {
 /* The newest version as callers see it. */
 struct store_campaign store_memory_current(const struct memory_campaign *campaign);
 
+/* The list member of the ops table; takes the lock. */
 bool store_memory_list(struct store *store, const struct store_query *query, struct arena *a,
                        store_row_fn row, void *user, struct store_page *page, GError **error);
 

@@ -1,14 +1,16 @@
 /* The lists of the memory store: a walk over a tree from its newest row.
  *
  * There are no indexes, but the answers, page ends included, must be those of a store that has
- * them. So conditions are told apart as there: candidates are the rows an index would lead to,
- * and only they count as looked at.
+ * them. So conditions are told apart as there: candidates are the rows an index would lead to, and
+ * only they count as looked at.
+ *
+ * Everything runs under the store's lock, and rows are given to the callback where they lie.
  */
 #include "store/memory_internal.h"
 
 /* ---- filters --------------------------------------------------------------------------------- */
 
-/* An empty slice and 0 mean any. */
+/* An empty slice and 0 mean any. The source cannot use this: its empty value is a value. */
 static bool fits_text(struct slice wanted, struct slice is)
 {
     return wanted.size == 0 || slice_equal(wanted, is);
@@ -19,13 +21,14 @@ static bool fits_number(int64_t wanted, int64_t is)
     return wanted == 0 || wanted == is;
 }
 
-/* Half-open: from is in, until is out. */
+/* Half-open: from is in, until is out, so adjoining ranges share no row. */
 static bool fits_time(const struct store_query *q, int64_t at_us)
 {
     return (q->from_us == 0 || at_us >= q->from_us) && (q->until_us == 0 || at_us < q->until_us);
 }
 
-/* The conditions that a store with indexes answers without looking at the row. */
+/* The conditions that a store with indexes answers without looking at the row. The list must agree
+ * with is_indexed in the SQLite store's filter table, or scan_max would end pages elsewhere. */
 static bool is_candidate(const struct store_query *q, const struct memory_row *r)
 {
     if ((q->before != 0 && r->key >= q->before) || !fits_number(q->seq, r->key) ||
@@ -36,7 +39,8 @@ static bool is_candidate(const struct store_query *q, const struct memory_row *r
     return q->view != STORE_FAILURES || fits_text(q->reason, r->row.reason);
 }
 
-/* The conditions for which a row must be looked at. */
+/* The conditions for which a row must be looked at. Failures are dated by their last attempt,
+ * everything else by the event's own time. */
 static bool is_hit(const struct store_query *q, const struct memory_row *r)
 {
     bool is_failure = q->view == STORE_FAILURES;
@@ -51,6 +55,7 @@ static bool is_hit(const struct store_query *q, const struct memory_row *r)
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
+/* One call of list on its way through a tree. */
 struct walk {
     const struct store_query *query;
     store_row_fn row;
@@ -60,7 +65,9 @@ struct walk {
     int64_t lowest; /* key of the last of them */
 };
 
-/* One candidate; false when the page ends before it. The matches of one event stay together. */
+/* One candidate; false when the page ends before it. The matches of one event stay together, so
+ * both limits are tried only where the key changes. A query that is exact (one seq or id) is never
+ * cut short by scan_max. */
 static bool look(struct walk *w, const struct memory_row *r)
 {
     const struct store_query *q = w->query;
@@ -86,7 +93,7 @@ static bool look(struct walk *w, const struct memory_row *r)
     return true;
 }
 
-/* Reaching the first row ends the list: then there is no cursor. */
+/* Newest first. Reaching the oldest row ends the list: then there is no cursor. */
 static void list_rows(struct walk *w, GTree *rows)
 {
     for (GTreeNode *n = g_tree_node_last(rows); n != NULL; n = g_tree_node_previous(n)) {
@@ -100,7 +107,7 @@ static void list_rows(struct walk *w, GTree *rows)
 
 /* ---- campaigns ------------------------------------------------------------------------------- */
 
-/* Deleted campaigns show only when asked for by id. */
+/* Deleted campaigns show only when asked for by id. The empty cursor is smaller than every id. */
 static bool fits_campaign(const struct store_query *q, const struct store_campaign *c)
 {
     if (q->campaign_id.size > 0 ? !slice_equal(q->campaign_id, c->id) : c->is_deleted)
@@ -108,7 +115,8 @@ static bool fits_campaign(const struct store_query *q, const struct store_campai
     return slice_compare(c->id, q->after) > 0 && fits_text(q->status, c->status);
 }
 
-/* Ascending, from the first id after the cursor. */
+/* Ascending, from the first id after the cursor. One row beyond the page must be seen to know that
+ * there is more; the cursor is copied, as the lock ends with the call. */
 static void list_campaigns(struct walk *w, GTree *campaigns, struct arena *a)
 {
     struct slice last = {0};
@@ -129,7 +137,8 @@ static void list_campaigns(struct walk *w, GTree *campaigns, struct arena *a)
     }
 }
 
-/* Newest first, straight from the array. */
+/* Newest first, straight from the array, in which version n stands at n - 1. An unknown campaign
+ * has no versions, which is an empty page and no error. */
 static void list_versions(struct walk *w, GTree *campaigns)
 {
     const struct memory_campaign *c = g_tree_lookup(campaigns, &w->query->campaign_id);
@@ -151,7 +160,8 @@ static void list_versions(struct walk *w, GTree *campaigns)
     w->page->next = 0;
 }
 
-/* The callback runs under the lock: it must not call the store. */
+/* The callback runs under the lock: it must not call the store. The first three views have trees of
+ * rows, indexed by their enum value. */
 bool store_memory_list(struct store *store, const struct store_query *query, struct arena *a,
                        store_row_fn row, void *user, struct store_page *page, GError **error)
 {

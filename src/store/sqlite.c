@@ -4,9 +4,12 @@
  * Settings: WAL with synchronous=FULL, so that every commit is one append and one fsync; pages of
  * 4096 bytes; a checkpoint (the log is carried into the file) every 6000 pages.
  *
- * Failure: a transaction that meets a full disk or a busy file is rolled back and may be tried
- * again. Whatever else goes wrong in a write makes the store dead: an fsync that failed once may
- * succeed the second time although the pages are lost, so nothing is tried again.
+ * Failure: a body that fails is rolled back and nothing of it stays. A commit that meets a full
+ * disk or a busy file may be tried again as well. A commit that fails otherwise, and every I/O
+ * error of a write, makes the store dead: an fsync that failed once may succeed the second time
+ * although the pages are lost, so nothing is tried again.
+ *
+ * Deliberately missing: deleting old rows, and migrating down.
  */
 #include "store/sqlite_internal.h"
 
@@ -23,9 +26,9 @@
 
 /* ---- transactions ---------------------------------------------------------------------------- */
 
-/* The rows are durable already when this runs. A checkpoint that cannot write or sync the main
- * file must not be tried again as if nothing had happened: the kernel may have dropped the pages.
- */
+/* SQLite calls this after each commit, in the thread that holds write_lock. The rows are durable
+ * already when it runs. A checkpoint that cannot write or sync the main file must not be tried
+ * again as if nothing had happened: the kernel may have dropped the pages. */
 static int checkpoint(void *user, sqlite3 *db, const char *schema, int pages)
 {
     struct store_sqlite *s = user;
@@ -33,6 +36,7 @@ static int checkpoint(void *user, sqlite3 *db, const char *schema, int pages)
 
     if (pages < CHECKPOINT_PAGES)
         return SQLITE_OK;
+    /* PASSIVE waits for no reader: what it cannot carry over now, the next one will. */
     code = sqlite3_wal_checkpoint_v2(db, schema, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     if ((code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CORRUPT) {
         g_atomic_int_set(&s->is_dead, 1);
@@ -42,7 +46,7 @@ static int checkpoint(void *user, sqlite3 *db, const char *schema, int pages)
     return SQLITE_OK;
 }
 
-/* No further write is accepted; always false. */
+/* No further write is accepted; always false. Reading goes on: what was committed is still true. */
 static bool set_dead(struct store_sqlite *s, const char *why, GError **error)
 {
     g_atomic_int_set(&s->is_dead, 1);
@@ -51,7 +55,8 @@ static bool set_dead(struct store_sqlite *s, const char *why, GError **error)
     return false;
 }
 
-/* A full disk and a busy file leave nothing behind; anything else is not to be trusted. */
+/* A full disk and a busy file leave nothing behind; anything else is not to be trusted, and becomes
+ * FATAL whatever SQLite called it. */
 static bool commit(struct store_sqlite *s, GError **error)
 {
     g_autoptr(GError) problem = NULL;
@@ -65,7 +70,8 @@ static bool commit(struct store_sqlite *s, GError **error)
     return false;
 }
 
-/* Some errors roll back by themselves. */
+/* Some errors roll back by themselves, so the connection is asked first. One that stays in its
+ * transaction would put the next batch into it: then the store is dead. */
 static void roll_back(struct store_sqlite *s)
 {
     if (sqlite3_get_autocommit(s->writer->db) == 0)
@@ -74,7 +80,8 @@ static void roll_back(struct store_sqlite *s)
         g_atomic_int_set(&s->is_dead, 1);
 }
 
-/* The body of store_sqlite_write, under write_lock. */
+/* The body of store_sqlite_write, under write_lock. BEGIN IMMEDIATE takes the file's write lock at
+ * once: a transaction that reads first cannot find the file changed when it comes to write. */
 static bool write_locked(struct store_sqlite *s, store_sqlite_body body, void *user, GError **error)
 {
     g_autoptr(GError) problem = NULL;
@@ -91,6 +98,8 @@ static bool write_locked(struct store_sqlite *s, store_sqlite_body body, void *u
     return false;
 }
 
+/* The lock is held across the fsync: one writer at a time is SQLite's own rule, and waiting here is
+ * fair where waiting in its busy handler is not. */
 bool store_sqlite_write(struct store_sqlite *s, store_sqlite_body body, void *user, GError **error)
 {
     bool ok;
@@ -105,7 +114,8 @@ bool store_sqlite_write(struct store_sqlite *s, store_sqlite_body body, void *us
     return ok;
 }
 
-/* An idle connection, or a new one: readers never wait for each other. */
+/* An idle connection, or a new one: readers never wait for each other. Opened outside the lock, as
+ * that is I/O. */
 static struct store_db *take_reader(struct store_sqlite *s, GError **error)
 {
     struct store_db *c = NULL;
@@ -117,6 +127,7 @@ static struct store_db *take_reader(struct store_sqlite *s, GError **error)
     return c != NULL ? c : store_db_open(s->path, s->path, SQLITE_OPEN_READONLY, error);
 }
 
+/* SQLite takes the snapshot at the first read and keeps it until the transaction ends. */
 struct store_db *store_sqlite_begin_read(struct store_sqlite *s, GError **error)
 {
     struct store_db *c = take_reader(s, error);
@@ -128,7 +139,8 @@ struct store_db *store_sqlite_begin_read(struct store_sqlite *s, GError **error)
     return c;
 }
 
-/* A connection that cannot even end its transaction is not used again. */
+/* A connection that cannot even end its transaction is not used again. Closing is I/O and happens
+ * outside the lock; c is NULL when the pool took it. */
 void store_sqlite_end_read(struct store_sqlite *s, struct store_db *c)
 {
     if (store_db_run(c, ST_COMMIT, NULL, 0, NULL)) {
@@ -142,7 +154,8 @@ void store_sqlite_end_read(struct store_sqlite *s, struct store_db *c)
 
 /* ---- looking before touching ----------------------------------------------------------------- */
 
-/* Opens the file so that not a byte of the folder changes, not even side files appear. */
+/* Opens the file so that not a byte of the folder changes, not even side files appear: it may
+ * belong to a newer program, or to none of ours. NULL on error. */
 static struct store_db *open_untouched(const char *path, GError **error)
 {
     g_autofree char *log = g_strconcat(path, "-wal", NULL);
@@ -158,7 +171,7 @@ static struct store_db *open_untouched(const char *path, GError **error)
 }
 
 /* One number from text that is not worth a prepared statement. Also the first read of the file:
- * what is no database shows here. */
+ * what is no database shows here, as CORRUPT. */
 static bool get_number(struct store_db *c, const char *sql, int64_t *out, GError **error)
 {
     sqlite3_stmt *statement = NULL;
@@ -174,7 +187,9 @@ static bool get_number(struct store_db *c, const char *sql, int64_t *out, GError
     return code == SQLITE_ROW;
 }
 
-/* Ours, or new and empty; and not from the future. */
+/* Ours, or new and empty; and not from the future. Else CORRUPT or NEWER, and nothing was written.
+ * A file without our id passes only while it has no table, so nobody else's database is migrated.
+ */
 static bool check_header(struct store_db *c, int64_t *version, GError **error)
 {
     int64_t application = 0, tables = 0;
@@ -197,7 +212,7 @@ static bool check_header(struct store_db *c, int64_t *version, GError **error)
     return false;
 }
 
-/* The schema version of the file, 0 when there is none. */
+/* The schema version of the file, 0 when there is none. false: it is not one that we may open. */
 static bool peek(struct store_sqlite *s, int64_t *version, GError **error)
 {
     struct store_db *c;
@@ -216,8 +231,10 @@ static bool peek(struct store_sqlite *s, int64_t *version, GError **error)
 
 /* ---- migrations ------------------------------------------------------------------------------ */
 
-/* One numbered file and the record of it, in one transaction. user_version and application_id are
- * part of the file and so of the transaction. */
+/* A body of store_sqlite_write: one numbered file and the record of it, in one transaction.
+ * user_version and application_id are part of the file and so of the transaction: a crash leaves
+ * the schema of before or of after. The name is ours, embedded at build time, so it needs no
+ * quoting. */
 static bool migrate_one(struct store_sqlite *s, void *user, GError **error)
 {
     const struct embedded_file *file = user;
@@ -230,7 +247,8 @@ static bool migrate_one(struct store_sqlite *s, void *user, GError **error)
            store_db_execute(s->writer, record, error);
 }
 
-/* Brings the schema from that version to the newest one, a transaction each. */
+/* Brings the schema from that version to the newest one, a transaction each. After a failure the
+ * next open goes on with the one that failed. */
 static bool migrate(struct store_sqlite *s, int64_t version, GError **error)
 {
     for (int i = (int)version; i < SCHEMA_VERSION; i++) {
@@ -245,7 +263,8 @@ static bool migrate(struct store_sqlite *s, int64_t version, GError **error)
 }
 
 /* The order matters: the page size must stand before the first page, WAL before the first write.
- * Setting a pragma never fails, so what it is afterwards is asked. */
+ * Setting a pragma never fails, so what it is afterwards is asked: without the log or the sync,
+ * "durable on return" would be untrue, and the store refuses to open. */
 static bool set_pragmas(struct store_sqlite *s, GError **error)
 {
     int64_t is_safe = 0;
@@ -267,6 +286,7 @@ static bool set_pragmas(struct store_sqlite *s, GError **error)
     return false;
 }
 
+/* The hook replaces SQLite's own checkpoints and stands before the first migration commits. */
 static bool open_writer(struct store_sqlite *s, int64_t version, GError **error)
 {
     s->writer = store_db_open(s->path, s->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, error);
@@ -299,7 +319,7 @@ static void close_reader(void *reader)
     store_db_close(reader);
 }
 
-/* Everything that needs no file. */
+/* Everything that needs no file. Never NULL; sqlite_close accepts it from here on. */
 static struct store_sqlite *new_store(const struct store_options *options)
 {
     struct store_sqlite *s = g_new0(struct store_sqlite, 1);
@@ -315,7 +335,8 @@ static struct store_sqlite *new_store(const struct store_options *options)
     return s;
 }
 
-/* Looks first, and writes only when the file is ours and of a known version. */
+/* Looks first, and writes only when the file is ours and of a known version. A reader cannot
+ * migrate, so an older schema is MISSING for it, with the way out in the text. */
 static bool open_parts(struct store_sqlite *s, GError **error)
 {
     int64_t version = 0;
@@ -333,7 +354,7 @@ static bool open_parts(struct store_sqlite *s, GError **error)
     return false;
 }
 
-/* Half-built is closed like whole. */
+/* Half-built is closed like whole, so every part below only returns. */
 static struct store *sqlite_open(const struct store_options *options, GError **error)
 {
     struct store_sqlite *s = new_store(options);

@@ -3,18 +3,22 @@
  * A change reads the head, decides, writes version and head and bumps the generation, in one
  * transaction: two writers with the same expected version cannot both win. Deleting only marks the
  * head, so the versions stay readable and their numbers go on if the id is made again.
+ *
+ * Documents are not parsed here: the api has validated them, the worker compiles them.
  */
 #include "store/sqlite_internal.h"
 
 #include "common/error.h"
 
+/* What goes into and comes out of the transaction of a change. */
 struct change {
     const struct store_campaign_write *write;
     struct arena *a;               /* NULL: nobody wants the result */
     struct store_campaign *result; /* set in the transaction */
 };
 
-/* Columns as in CAMPAIGN_COLUMNS of sqlite_db.c. */
+/* Columns as in CAMPAIGN_COLUMNS of sqlite_db.c. All texts are copied into the arena: the columns
+ * die with the next step. */
 static struct store_campaign read_campaign(sqlite3_stmt *statement, struct arena *a)
 {
     return (struct store_campaign){
@@ -29,7 +33,8 @@ static struct store_campaign read_campaign(sqlite3_stmt *statement, struct arena
     };
 }
 
-/* false: error, or (version 0) there is none. */
+/* The current version, also of a deleted campaign; version 0 when the id was never used, which is
+ * no error. false: it could not be read. */
 static bool read_current(struct store_db *c, struct slice id, struct arena *a,
                          struct store_campaign *out, GError **error)
 {
@@ -46,7 +51,8 @@ static bool read_current(struct store_db *c, struct slice id, struct arena *a,
     return store_db_end(c, statement, code, error);
 }
 
-/* May the change be made on what is there now? */
+/* May the change be made on what is there now? CONFLICT and MISSING say why not. A deleted campaign
+ * counts as absent, so deleting twice is MISSING and creating over it is allowed. */
 static bool check_change(const struct store_campaign_write *w, const struct store_campaign *now,
                          GError **error)
 {
@@ -72,7 +78,7 @@ static bool check_change(const struct store_campaign_write *w, const struct stor
 }
 
 /* The next version becomes the current one; a campaign made again starts with a new creation time.
- */
+ * Replacing the head also clears its mark of deletion. */
 static bool write_version(struct store_sqlite *s, const struct store_campaign_write *w,
                           const struct store_campaign *now, GError **error)
 {
@@ -89,7 +95,7 @@ static bool write_version(struct store_sqlite *s, const struct store_campaign_wr
            store_db_run(s->writer, ST_PUT_HEAD, head, 2, error);
 }
 
-/* The version row stays as it is. */
+/* The version row stays as it is: its checksum covers what was valid then. */
 static bool write_deleted(struct store_sqlite *s, const struct store_campaign_write *w,
                           GError **error)
 {
@@ -98,7 +104,8 @@ static bool write_deleted(struct store_sqlite *s, const struct store_campaign_wr
     return store_db_run(s->writer, ST_DELETE_HEAD, values, 2, error);
 }
 
-/* The result is read back, so it is what the next reader will see. */
+/* A body of store_sqlite_write. Between reading and writing nobody else writes, since the
+ * transaction began IMMEDIATE. The result is read back, so it is what the next reader will see. */
 static bool change_body(struct store_sqlite *s, void *user, GError **error)
 {
     struct change *change = user;
@@ -115,7 +122,8 @@ static bool change_body(struct store_sqlite *s, void *user, GError **error)
            read_current(s->writer, w->id, change->a, change->result, error);
 }
 
-/* Without an arena of the caller's the result goes into one that is dropped. */
+/* Without an arena of the caller's the result goes into one that is dropped. result is set after
+ * the commit only: a change that was rolled back is never shown. */
 bool store_sqlite_write_campaign(struct store *store, const struct store_campaign_write *write,
                                  struct arena *a, struct store_campaign *result, GError **error)
 {
@@ -133,7 +141,8 @@ bool store_sqlite_write_campaign(struct store *store, const struct store_campaig
     return ok;
 }
 
-/* By id, so that the worker compiles them in a stable order. */
+/* Appends every campaign that is not deleted, of any status. By id, so that the worker compiles
+ * them in a stable order. */
 static bool read_live(struct store_db *c, struct arena *a, GArray *rows, GError **error)
 {
     sqlite3_stmt *statement = store_db_bind(c, ST_LIVE_CAMPAIGNS, NULL, 0, error);
@@ -149,7 +158,8 @@ static bool read_live(struct store_db *c, struct arena *a, GArray *rows, GError 
     return store_db_end(c, statement, code, error);
 }
 
-/* Generation and rows are of one read transaction: they belong together. */
+/* Generation and rows are of one read transaction: they belong together. The usual call finds the
+ * generation it knows and reads one row. */
 bool store_sqlite_load_campaigns(struct store *store, int64_t known, struct arena *a,
                                  int64_t *generation, struct store_campaign **out, size_t *count,
                                  GError **error)

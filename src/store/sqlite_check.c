@@ -13,8 +13,8 @@
 
 /* A question whose every answer row is a problem: its first column is the text. */
 struct question {
-    const char *what;
-    const char *sql;
+    const char *what; /* what it is about, in front of each problem */
+    const char *sql;  /* no parameters; read-only */
 };
 
 static const struct question quick_questions[] = {
@@ -27,9 +27,12 @@ static const struct question quick_questions[] = {
     "SELECT 'the counter is ' || " COUNTER(name) " || ', the rows say ' || (" counted ") "         \
                                                  "WHERE " COUNTER(name) " IS NOT (" counted ")"
 
+/* The columns of each row_checksum stand in the order in which the row was hashed when written
+ * (sqlite_settle.c, sqlite_campaigns.c); columns that change later are left out there and here. */
 static const struct question full_questions[] = {
     {"integrity",
      "SELECT integrity_check FROM pragma_integrity_check(20) WHERE integrity_check <> 'ok'"},
+    /* A flipped bit in a text is sound to SQLite and shows here only. */
     {"processed rows",
      "SELECT 'the row with seq ' || seq || ' does not fit its checksum' FROM processed "
      "WHERE checksum <> row_checksum(seq, event_id, source, event_type, customer_id, "
@@ -48,16 +51,19 @@ static const struct question full_questions[] = {
      "SELECT 'version ' || version || ' of campaign ' || campaign_id || ' does not fit its "
      "checksum' FROM campaign_versions WHERE checksum <> row_checksum(campaign_id, version, name, "
      "status, document, created_at_us, updated_at_us)"},
+    /* A change writes version and head together, so the head points to the newest version. */
     {"campaigns",
      "SELECT 'campaign ' || campaign_id || ' points to version ' || version || ', which is not "
      "its newest' FROM campaign_heads AS h WHERE version IS NOT "
      "(SELECT max(version) FROM campaign_versions AS v WHERE v.campaign_id = h.campaign_id)"},
+    /* The counters against the rows that settle counted into them. */
     {"processed count", DIFFERS("processed", "SELECT count(*) FROM processed")},
     {"failed count", DIFFERS("failed", "SELECT count(*) FROM failed")},
     {"matches count", DIFFERS("matches", "SELECT count(*) FROM matches")},
     {"replayed count",
      DIFFERS("replayed", "SELECT count(*) FROM failed WHERE replayed_at_us IS NOT NULL")},
     {"duplicate count", DIFFERS("duplicate", "SELECT coalesce(sum(duplicates), 0) FROM processed")},
+    /* Every event says how many matches it had: one that is lost from either table shows. */
     {"match counts",
      "SELECT 'processed rows speak of ' || (SELECT coalesce(sum(match_count), 0) FROM processed) "
      "|| ' matches, there are ' || (SELECT count(*) FROM matches) WHERE "
@@ -66,12 +72,14 @@ static const struct question full_questions[] = {
      "SELECT 'the match of campaign ' || m.campaign_id || ' and seq ' || m.seq || ' has no "
      "processed row' FROM matches AS m WHERE NOT EXISTS "
      "(SELECT 1 FROM processed AS p WHERE p.seq = m.seq)"},
+    /* The promise itself, proved without any index. Sorts all ids, the dearest question of all. */
     {"unique ids",
      "SELECT 'the id of seq ' || seq || ' was processed twice' FROM (SELECT seq, row_number() "
      "OVER (PARTITION BY event_id, source ORDER BY seq) AS nth FROM processed) WHERE nth > 1"},
 };
 
-/* A damaged page ends the question, and is the answer. */
+/* Appends a line for each answer, PROBLEMS_MAX at most. A damaged page ends the question, and is
+ * the answer. false only when the question could not be asked, e.g. for a busy file. */
 static bool ask(struct store_db *c, const struct question *q, GPtrArray *problems, GError **error)
 {
     g_autoptr(GError) problem = NULL;
@@ -100,7 +108,8 @@ static bool ask(struct store_db *c, const struct question *q, GPtrArray *problem
     return false;
 }
 
-/* Every question is asked, whatever the ones before have found. */
+/* Every question is asked, whatever the ones before have found: damage in one table says nothing
+ * about the others. */
 static bool ask_all(struct store_db *c, const struct question *questions, size_t count,
                     GPtrArray *problems, GError **error)
 {
@@ -119,7 +128,8 @@ static bool is_alive(struct store_sqlite *s, GError **error)
     return false;
 }
 
-/* Reads only; the worker goes on meanwhile. */
+/* Reads only, on a pooled connection; the worker goes on meanwhile. PING touches one row, which is
+ * enough to notice a file that cannot be read. */
 bool store_sqlite_check(struct store *store, enum store_check level, GPtrArray *problems,
                         GError **error)
 {

@@ -3,6 +3,8 @@
  * A statement is named by its number in enum store_statement; its text stands in the table below
  * and it is prepared on first use, per connection. Values travel as arrays of struct store_value,
  * so the checksum of a row is computed from the very array that is bound.
+ *
+ * No locks here: whoever holds a connection is alone with it.
  */
 #include "store/sqlite_internal.h"
 
@@ -10,15 +12,21 @@
 
 #define BUSY_MS 5000 /* for other programs that hold the file, e.g. a shell */
 
+/* A campaign as callers see it, from its version v and head h: a deletion counts as the last
+ * update. */
 #define CAMPAIGN_COLUMNS                                                                           \
     "v.campaign_id, v.version, v.name, v.status, v.document, v.created_at_us, "                    \
     "coalesce(h.deleted_at_us, v.updated_at_us), h.deleted_at_us IS NOT NULL"
 
+/* Order of the parameters = order of the values in the one function that runs the statement.
+ * ST_FIND_BY_ID needs the index processed_by_id, or it would read every row: it runs only while the
+ * ids are on disk. */
 static const char *const statement_texts[ST_COUNT] = {
     [ST_BEGIN_READ] = "BEGIN",
     [ST_BEGIN_WRITE] = "BEGIN IMMEDIATE",
     [ST_COMMIT] = "COMMIT",
     [ST_ROLLBACK] = "ROLLBACK",
+    /* The ids are selected too: a candidate is compared before it counts. */
     [ST_FIND_BY_SEQ] = "SELECT seq, source, event_id, digest FROM processed WHERE seq = ?1",
     [ST_FIND_BY_ID] = "SELECT seq, source, event_id, digest FROM processed "
                       "WHERE event_id = ?1 AND source = ?2",
@@ -34,12 +42,14 @@ static const char *const statement_texts[ST_COUNT] = {
         "reason, error, attempts, body, received_at_us, first_failed_at_us, last_failed_at_us, "
         "checksum) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)",
     [ST_COUNT_DUPLICATE] = "UPDATE processed SET duplicates = duplicates + 1 WHERE seq = ?1",
+    /* The first replay that ends stands. */
     [ST_MARK_REPLAYED] = "UPDATE failed SET replayed_at_us = ?2, replay_seq = ?3 "
                          "WHERE id = ?1 AND replayed_at_us IS NULL",
     [ST_HAS_RETRIES] = "SELECT EXISTS (SELECT 1 FROM retries)",
     [ST_DELETE_RETRY] = "DELETE FROM retries WHERE seq = ?1",
     [ST_PUT_RETRY] = "INSERT OR REPLACE INTO retries (seq, attempt, due_us, first_failed_at_us, "
                      "reason, error) VALUES (?1,?2,?3,?4,?5,?6)",
+    /* Due at once: if the process dies in the attempt, the next one finds the message again. */
     [ST_BEGIN_ATTEMPT] =
         "INSERT INTO retries (seq, attempt, due_us, first_failed_at_us, reason, error) "
         "VALUES (?1, 1, ?2, ?2, '', '') "
@@ -55,21 +65,26 @@ static const char *const statement_texts[ST_COUNT] = {
     [ST_INSERT_VERSION] =
         "INSERT INTO campaign_versions (campaign_id, version, name, status, document, "
         "created_at_us, updated_at_us, checksum) VALUES (?1,?2,?3,?4,?5,?6,?7,?8)",
+    /* REPLACE, so that deleted_at_us becomes NULL again. */
     [ST_PUT_HEAD] = "INSERT OR REPLACE INTO campaign_heads (campaign_id, version) VALUES (?1,?2)",
     [ST_DELETE_HEAD] = "UPDATE campaign_heads SET deleted_at_us = ?2 WHERE campaign_id = ?1",
+    /* CROSS JOIN walks the heads, which are few, in the order asked for; versions are many. */
     [ST_LIVE_CAMPAIGNS] =
         "SELECT " CAMPAIGN_COLUMNS " FROM campaign_heads AS h CROSS JOIN campaign_versions AS v "
         "ON v.campaign_id = h.campaign_id AND v.version = h.version "
         "WHERE h.deleted_at_us IS NULL ORDER BY h.campaign_id",
+    /* What no counter holds is counted: both tables are small. */
     [ST_SUMMARY] = "SELECT name, value FROM counters UNION ALL "
-                   "SELECT 'retrying', count(*) FROM retries UNION ALL "
+                   "SELECT 'retrying', count(*) FROM retries WHERE seq <= "
+                   "(SELECT value FROM counters WHERE name = 'position') UNION ALL "
                    "SELECT 'active', count(*) FROM campaigns WHERE status = 'active'",
 };
 
 /* ---- errors ---------------------------------------------------------------------------------- */
 
 /* What a result code means for the caller. Whatever is not in the table (I/O errors first of all)
- * is FATAL when writing, since nobody knows what reached the disk, and RETRY when reading. */
+ * is FATAL when writing, since nobody knows what reached the disk, and RETRY when reading. A
+ * read-only file is FULL: both mean that nothing can be written until a person acts. */
 struct meaning {
     int code; /* primary result code */
     enum ef_error means;
@@ -85,7 +100,7 @@ static const struct meaning meanings[] = {
     {SQLITE_MISMATCH, EF_ERROR_INPUT},
 };
 
-/* Extended codes share their low byte with the primary one. */
+/* Extended codes share their low byte with the primary one, so one row covers the whole family. */
 static enum ef_error error_of(int code, bool is_writer)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(meanings); i++)
@@ -94,7 +109,8 @@ static enum ef_error error_of(int code, bool is_writer)
     return is_writer ? EF_ERROR_FATAL : EF_ERROR_RETRY;
 }
 
-/* SQLite's own words belong to the connection's last call; for an older code its general text. */
+/* SQLite's own words belong to the connection's last call; for an older code its general text. c
+ * may be half-open: then there are no words of its own. */
 bool store_db_fail(struct store_db *c, int code, const char *what, GError **error)
 {
     enum ef_error means = error_of(code, c->is_writer);
@@ -108,7 +124,10 @@ bool store_db_fail(struct store_db *c, int code, const char *what, GError **erro
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
-/* One layout for both doors to the checksum: a type byte, then the number or length and bytes. */
+/* One value into the bytes that are hashed; one layout for both doors to the checksum: 8 bytes the
+ * number, or the length of the bytes; 8 bytes the type; then the bytes. Little-endian everywhere.
+ * The length keeps ("ab", "c") apart from ("a", "bc"). The checksums on disk depend on this layout
+ * and on the numbers of the types: changing either takes a migration. */
 static void scratch_add(GString *scratch, int type, int64_t number, const void *bytes, size_t size)
 {
     struct {
@@ -141,7 +160,8 @@ int64_t store_db_checksum(const struct store_value *values, size_t count, GStrin
     return scratch_hash(scratch);
 }
 
-/* SQL: row_checksum(value, …). */
+/* SQL: row_checksum(value, …). NULL hashes like an empty text; no hashed column may be NULL. Has a
+ * buffer of its own, as it runs on any connection. */
 static void row_checksum(sqlite3_context *context, int count, sqlite3_value **values)
 {
     GString *scratch = g_string_sized_new(512);
@@ -161,7 +181,8 @@ static void row_checksum(sqlite3_context *context, int count, sqlite3_value **va
     g_string_free(scratch, TRUE);
 }
 
-/* An empty text has no pointer in a slice, and NULL would bind SQL's NULL. */
+/* An empty text has no pointer in a slice, and NULL would bind SQL's NULL. STATIC: no copy is made,
+ * so the bytes must live until the statement has run. */
 static int bind_value(sqlite3_stmt *statement, int at, const struct store_value *v)
 {
     const char *bytes = v->bytes.data != NULL ? v->bytes.data : "";
@@ -173,6 +194,7 @@ static int bind_value(sqlite3_stmt *statement, int at, const struct store_value 
     return sqlite3_bind_text64(statement, at, bytes, v->bytes.size, SQLITE_STATIC, SQLITE_UTF8);
 }
 
+/* Stops at the first value that does not fit, e.g. a text beyond SQLite's limit (TOOBIG). */
 int store_db_bind_values(sqlite3_stmt *statement, const struct store_value *values, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -193,6 +215,8 @@ struct slice store_db_column(sqlite3_stmt *statement, int column)
 
 /* ---- statements ------------------------------------------------------------------------------ */
 
+/* Old bindings need no clearing: every statement is always bound in full. One that was left in the
+ * middle cannot come here, because store_db_end resets. */
 sqlite3_stmt *store_db_bind(struct store_db *c, enum store_statement id,
                             const struct store_value *values, size_t count, GError **error)
 {
@@ -211,6 +235,8 @@ sqlite3_stmt *store_db_bind(struct store_db *c, enum store_statement id,
     return NULL;
 }
 
+/* Also resets, as an open statement would keep its read transaction alive. Its bindings stay and
+ * may dangle until the next bind; nothing looks at them. */
 bool store_db_end(struct store_db *c, sqlite3_stmt *statement, int code, GError **error)
 {
     bool ok = code == SQLITE_DONE || code == SQLITE_ROW;
@@ -221,7 +247,8 @@ bool store_db_end(struct store_db *c, sqlite3_stmt *statement, int code, GError 
     return ok;
 }
 
-/* Steps to the end even when one row is expected: a statement that writes is only done then. */
+/* Steps to the end even when one row is expected: a statement that writes is only done then. With
+ * several rows *out is of the last one. */
 bool store_db_get(struct store_db *c, enum store_statement id, const struct store_value *values,
                   size_t count, bool *found, int64_t *out, GError **error)
 {
@@ -247,6 +274,7 @@ bool store_db_run(struct store_db *c, enum store_statement id, const struct stor
     return store_db_get(c, id, values, count, NULL, NULL, error);
 }
 
+/* For schema and pragmas: several statements may stand in one text. */
 bool store_db_execute(struct store_db *c, const char *sql, GError **error)
 {
     int code = sqlite3_exec(c->db, sql, NULL, NULL, NULL);
@@ -256,6 +284,8 @@ bool store_db_execute(struct store_db *c, const char *sql, GError **error)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
+/* The busy timeout is for other programs only; our own writers queue on write_lock. row_checksum is
+ * made on every connection, because the checks run on readers. */
 struct store_db *store_db_open(const char *name, const char *path, int flags, GError **error)
 {
     struct store_db *c = g_new0(struct store_db, 1);
@@ -278,6 +308,8 @@ struct store_db *store_db_open(const char *name, const char *path, int flags, GE
     return NULL;
 }
 
+/* Statements go first: SQLite does not close a connection that still has some. Half-open is fine.
+ */
 void store_db_close(struct store_db *c)
 {
     if (c == NULL)

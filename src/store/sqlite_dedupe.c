@@ -25,7 +25,8 @@
 
 /* ---- sources --------------------------------------------------------------------------------- */
 
-/* The set's keys are slices in d->names; a look-up uses one on the stack. */
+/* The set's keys are slices in d->names; a look-up uses one on the stack, so no bytes are copied.
+ */
 static guint source_hash(gconstpointer key)
 {
     return (guint)hash64(*(const struct slice *)key);
@@ -36,6 +37,7 @@ static gboolean source_equal(gconstpointer a, gconstpointer b)
     return slice_equal(*(const struct slice *)a, *(const struct slice *)b);
 }
 
+/* No index yet: until load has run every answer would be wrong, and nobody can ask. */
 void store_dedupe_init(struct store_sqlite *s, size_t memory_max)
 {
     struct store_dedupe *d = &s->dedupe;
@@ -46,7 +48,8 @@ void store_dedupe_init(struct store_sqlite *s, size_t memory_max)
     d->sources = g_hash_table_new(source_hash, source_equal);
 }
 
-/* From now on nobody knows all sources. */
+/* From now on nobody knows all sources, and look-ups by id alone scan. Never undone before the next
+ * open: a set with holes would miss events. */
 static void forget_sources(struct store_dedupe *d)
 {
     if (d->sources != NULL)
@@ -62,7 +65,9 @@ void store_dedupe_done(struct store_sqlite *s)
     g_mutex_clear(&s->dedupe.lock);
 }
 
-/* Sources are few, and mostly the one before; beyond the limit a look-up without source scans. */
+/* Notes a source that rows may have. Sources are few, and mostly the one before; beyond the limit a
+ * look-up without source scans. Under lock, or at open. A source is noted before its rows can be
+ * found, so the set is never behind the index. */
 static void remember_source(struct store_dedupe *d, struct slice source)
 {
     struct slice *copy;
@@ -84,7 +89,8 @@ static void remember_source(struct store_dedupe *d, struct slice source)
 
 /* ---- moving between memory and disk ---------------------------------------------------------- */
 
-/* A body of store_sqlite_write: the index exists whole or not at all. */
+/* A body of store_sqlite_write: the index exists whole or not at all. It may exist already, when an
+ * earlier process made it and died before it could say so. */
 static bool create_disk_index(struct store_sqlite *s, void *user, GError **error)
 {
     (void)user;
@@ -93,14 +99,14 @@ static bool create_disk_index(struct store_sqlite *s, void *user, GError **error
         error);
 }
 
-/* Its pages are used again for rows. */
+/* A body of store_sqlite_write. The file does not shrink; the pages are used again for rows. */
 static bool drop_disk_index(struct store_sqlite *s, void *user, GError **error)
 {
     (void)user;
     return store_db_execute(s->writer, "DROP INDEX IF EXISTS processed_by_id", error);
 }
 
-/* The big block is freed outside the lock. */
+/* From here on SQL is asked. The big block is freed outside the lock. */
 static void use_disk(struct store_dedupe *d)
 {
     struct fp_index *index;
@@ -112,7 +118,8 @@ static void use_disk(struct store_dedupe *d)
     fp_index_free(index);
 }
 
-/* Blocks the worker for as long as sorting all ids takes; hence the two lines in the log. */
+/* Blocks the worker for as long as sorting all ids takes; hence the two lines in the log. After a
+ * failure the index in memory is still there and true. */
 static bool move_to_disk(struct store_sqlite *s, GError **error)
 {
     int64_t start_us = clock_monotonic_us();
@@ -129,13 +136,14 @@ static bool move_to_disk(struct store_sqlite *s, GError **error)
 
 /* ---- loading --------------------------------------------------------------------------------- */
 
+/* The scan at open, for its progress lines. */
 struct load {
-    int64_t rows, total;
-    int64_t next_line_us;
-    bool is_full; /* the memory limit was reached on the way */
+    int64_t rows, total;  /* read so far; expected, by the counter */
+    int64_t next_line_us; /* monotonic */
+    bool is_full;         /* the memory limit was reached on the way */
 };
 
-/* A start that takes long says so. */
+/* A start that takes long says so. The clock is read only every PROGRESS_ROWS rows. */
 static void report(struct load *load)
 {
     if (load->rows % PROGRESS_ROWS != 0 || clock_monotonic_us() < load->next_line_us)
@@ -145,7 +153,8 @@ static void report(struct load *load)
              LOG_INT("total", load->total));
 }
 
-/* index may be NULL: then only the sources are learnt. */
+/* Files every processed row under its fingerprint and notes its source. A full index ends the scan
+ * without error and sets is_full; the caller then drops what was gathered. */
 static bool scan_rows(struct store_sqlite *s, struct store_db *c, struct load *load, GError **error)
 {
     sqlite3_stmt *statement = NULL;
@@ -159,6 +168,7 @@ static bool scan_rows(struct store_sqlite *s, struct store_db *c, struct load *l
         remember_source(&s->dedupe, source);
         if (!fp_index_add(s->dedupe.index, fingerprint, sqlite3_column_int64(statement, 0))) {
             load->is_full = true;
+            code = SQLITE_DONE; /* the limit is no error of the scan */
             break;
         }
         load->rows++;
@@ -171,7 +181,8 @@ static bool scan_rows(struct store_sqlite *s, struct store_db *c, struct load *l
     return code == SQLITE_DONE || code == SQLITE_OK;
 }
 
-/* How many rows there are to read, and whether the index on disk exists. */
+/* How many rows there are to read, and whether the index on disk exists. The counter equals the
+ * rows, and counting them would cost a scan of its own. */
 static bool query_state(struct store_db *c, int64_t *rows, bool *has_index, GError **error)
 {
     static const char sql[] = "SELECT (SELECT value FROM counters WHERE name = 'processed'), "
@@ -191,7 +202,8 @@ static bool query_state(struct store_db *c, int64_t *rows, bool *has_index, GErr
     return code == SQLITE_ROW;
 }
 
-/* An index on disk is given up only when memory has room to grow by half, so that a store near the
+/* Builds the index in memory if it fits; *is_loaded says whether it did, d->index is NULL if not.
+ * An index on disk is given up only when memory has room to grow by half, so that a store near the
  * limit does not make and drop it in turn. */
 static bool load_memory(struct store_sqlite *s, struct store_db *c, int64_t rows, bool has_index,
                         bool *is_loaded, GError **error)
@@ -212,7 +224,9 @@ static bool load_memory(struct store_sqlite *s, struct store_db *c, int64_t rows
     return true;
 }
 
-/* The counter tells the size beforehand, so the table is made once, or not at all. */
+/* The counter tells the size beforehand, so the table is made once, or not at all. A reader builds
+ * none: doctor asks for no ids. The index on disk is dropped only after the one in memory is whole.
+ */
 bool store_dedupe_load(struct store_sqlite *s, GError **error)
 {
     struct store_db *c = store_sqlite_begin_read(s, error);
@@ -236,7 +250,9 @@ bool store_dedupe_load(struct store_sqlite *s, GError **error)
 
 /* ---- asking ---------------------------------------------------------------------------------- */
 
-/* Appends what the index has for one fingerprint. Under lock. */
+/* Appends what the index has for one fingerprint, as candidates for that key. Under lock. More than
+ * a few with one fingerprint are improbable, but a missed one would be a double grant: so the count
+ * is asked first and the rest fetched. */
 static void collect(const struct store_dedupe *d, size_t key, uint64_t fingerprint,
                     GArray *candidates)
 {
@@ -258,7 +274,8 @@ static void collect(const struct store_dedupe *d, size_t key, uint64_t fingerpri
 }
 
 /* Called before the transaction, because making the index on disk is one of its own. Only the
- * worker adds, so the room found here is still there afterwards. */
+ * worker adds, so the room found here is still there afterwards. On the move to disk the candidates
+ * found so far are not needed: SQL will be asked for every id. */
 bool store_dedupe_prepare(struct store_sqlite *s, const struct store_dedupe_entry *entries,
                           size_t count, GArray *candidates, bool *is_on_disk, GError **error)
 {
@@ -278,6 +295,8 @@ bool store_dedupe_prepare(struct store_sqlite *s, const struct store_dedupe_entr
     return move_to_disk(s, error);
 }
 
+/* Never fails and does no I/O: what is committed cannot be taken back. Ids on disk need no adding,
+ * SQLite has done it with the row; their sources are remembered all the same. */
 void store_dedupe_add(struct store_sqlite *s, const struct store_dedupe_entry *entries,
                       size_t count)
 {
@@ -292,7 +311,8 @@ void store_dedupe_add(struct store_sqlite *s, const struct store_dedupe_entry *e
     g_mutex_unlock(&d->lock);
 }
 
-/* The row counts only when it really is that id. */
+/* The row counts only when it really is that id; else *seq and *digest stay as they are. A digest
+ * of another length cannot be ours: it stays zero, which reads as a conflict and is refused. */
 static void read_found(sqlite3_stmt *statement, const struct store_key *key, int64_t *seq,
                        struct hash_digest *digest)
 {
@@ -306,7 +326,8 @@ static void read_found(sqlite3_stmt *statement, const struct store_key *key, int
         memcpy(digest->bytes, stored.data, stored.size);
 }
 
-/* Both statements give the same columns; the comparison is done here in any case. */
+/* Both statements give the same columns; the comparison is done here in any case. A candidate whose
+ * row is not there (rolled back, or not ours) is no error: *seq stays 0. */
 bool store_dedupe_verify(struct store_db *c, const struct store_key *key, int64_t candidate,
                          int64_t *seq, struct hash_digest *digest, GError **error)
 {
@@ -335,7 +356,8 @@ static void note_seen(struct store_seen *out, const struct store_key *key, int64
     out->kind = same ? STORE_SEEN_SAME : STORE_SEEN_CONFLICT;
 }
 
-/* Verifies one key: by candidate position, or (0) by asking SQL. */
+/* Verifies one key: by candidate position, or (0) by asking SQL. *out stays NEW unless the row is
+ * that id; a second candidate of the same key cannot undo the first. */
 static bool see_one(struct store_db *c, const struct store_key *key, int64_t candidate,
                     struct store_seen *out, GError **error)
 {
@@ -349,7 +371,8 @@ static bool see_one(struct store_db *c, const struct store_key *key, int64_t can
     return true;
 }
 
-/* No candidate, no I/O: the usual case of a batch of new events. */
+/* Verifies the candidates (NULL: every key through SQL) in one read transaction. No candidate, no
+ * I/O: the usual case of a batch of new events. */
 static bool see_all(struct store_sqlite *s, const struct store_key *keys, size_t count,
                     const GArray *candidates, struct store_seen *out, GError **error)
 {
@@ -373,7 +396,8 @@ static bool see_all(struct store_sqlite *s, const struct store_key *keys, size_t
     return ok;
 }
 
-/* The lock is held for the hash table only; rows are read after it is gone. */
+/* The lock is held for the hash table only; rows are read after it is gone. What the index knows is
+ * committed, so the reader that starts afterwards finds the rows. */
 bool store_sqlite_seen(struct store *store, const struct store_key *keys, size_t count,
                        struct store_seen *out, GError **error)
 {
@@ -390,7 +414,7 @@ bool store_sqlite_seen(struct store *store, const struct store_key *keys, size_t
     return see_all(s, keys, count, is_in_memory ? candidates : NULL, out, error);
 }
 
-/* Under lock. */
+/* The same id may have come from several sources: the candidates of all of them. Under lock. */
 static void collect_every_source(const struct store_dedupe *d, struct slice event_id, GArray *found)
 {
     GHashTableIter iter;
@@ -401,7 +425,8 @@ static void collect_every_source(const struct store_dedupe *d, struct slice even
         collect(d, 0, hash64_pair(*(const struct slice *)name, event_id), found);
 }
 
-/* Candidates may be wrong (another id with the same fingerprint), never incomplete. */
+/* Candidates may be wrong (another id with the same fingerprint), never incomplete: when that
+ * cannot be promised the answer is SCAN. */
 enum store_dedupe_way store_dedupe_candidates(struct store_sqlite *s, struct slice event_id,
                                               bool has_source, struct slice source, GArray *seqs)
 {
@@ -424,6 +449,7 @@ enum store_dedupe_way store_dedupe_candidates(struct store_sqlite *s, struct sli
     return way;
 }
 
+/* One moment under the lock. On disk SQLite keeps the entries, so both figures are then 0. */
 void store_dedupe_describe(struct store_sqlite *s, struct store_summary *out)
 {
     struct store_dedupe *d = &s->dedupe;

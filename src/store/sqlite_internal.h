@@ -29,42 +29,44 @@
 /* Statements that are prepared once a connection; their texts stand in sqlite_db.c. */
 enum store_statement {
     ST_BEGIN_READ,
-    ST_BEGIN_WRITE,
+    ST_BEGIN_WRITE, /* takes the file's write lock at once */
     ST_COMMIT,
     ST_ROLLBACK,
     ST_FIND_BY_SEQ,
-    ST_FIND_BY_ID,
+    ST_FIND_BY_ID, /* only while the ids are indexed on disk */
     ST_INSERT_PROCESSED,
     ST_INSERT_MATCH,
     ST_INSERT_FAILED,
-    ST_COUNT_DUPLICATE,
-    ST_MARK_REPLAYED,
+    ST_COUNT_DUPLICATE, /* no row changed: the first one is not there */
+    ST_MARK_REPLAYED,   /* changes open failures only */
     ST_HAS_RETRIES,
     ST_DELETE_RETRY,
-    ST_PUT_RETRY,
-    ST_BEGIN_ATTEMPT,
-    ST_DUE_RETRIES,
-    ST_COUNT_UP,
-    ST_SET_POSITION,
+    ST_PUT_RETRY,     /* replaces */
+    ST_BEGIN_ATTEMPT, /* gives the attempt's number */
+    ST_DUE_RETRIES,   /* oldest first */
+    ST_COUNT_UP,      /* by name */
+    ST_SET_POSITION,  /* never back */
     ST_GENERATION,
-    ST_CAMPAIGN_CURRENT,
+    ST_CAMPAIGN_CURRENT, /* also deleted ones */
     ST_INSERT_VERSION,
-    ST_PUT_HEAD,
-    ST_DELETE_HEAD,
-    ST_LIVE_CAMPAIGNS,
-    ST_SUMMARY,
-    ST_COUNT, /* how many there are */
+    ST_PUT_HEAD,       /* replaces, and so undeletes */
+    ST_DELETE_HEAD,    /* marks only */
+    ST_LIVE_CAMPAIGNS, /* by id */
+    ST_SUMMARY,        /* name and value, a row each */
+    ST_COUNT,          /* how many there are */
 };
 
-/* One thread at a time. */
+/* One thread at a time. Writers and readers differ in the flag only, which decides what an I/O
+ * error means. */
 struct store_db {
     sqlite3 *db;
     const char *path; /* the store's; for messages */
     bool is_writer;
-    sqlite3_stmt *statements[ST_COUNT];
+    sqlite3_stmt *statements[ST_COUNT]; /* by enum store_statement; NULL until first used */
 };
 
-/* A value to bind or to hash. Bytes are borrowed until the statement has run. */
+/* A value to bind or to hash. Bytes are borrowed until the statement has run. The numbers of the
+ * types are hashed into every row's checksum, so their order is part of the file format. */
 struct store_value {
     enum { STORE_VALUE_INTEGER, STORE_VALUE_TEXT, STORE_VALUE_BLOB } type;
     int64_t integer;
@@ -126,12 +128,13 @@ struct store_dedupe {
     struct arena names;              /* the sources' bytes */
     GHashTable *sources;             /* set of struct slice *, NULL: too many to remember */
     const struct slice *last_source; /* the one looked up last, the usual case */
-    size_t memory_max;
+    size_t memory_max;               /* bytes; 0 = no limit */
 };
 
+/* The store. Only the locks, is_dead and what they guard change after open. */
 struct store_sqlite {
     struct store store; /* first member */
-    char *path;
+    char *path;         /* of eventflow.db */
     bool read_only;
     int is_dead; /* atomic: a commit failed with unknown outcome */
     GMutex write_lock;
@@ -155,6 +158,7 @@ bool store_sqlite_write(struct store_sqlite *s, store_sqlite_body body, void *us
 
 /* ---- dedupe ---------------------------------------------------------------------------------- */
 
+/* The part of store_sqlite that needs no file; done accepts what init made, loaded or not. */
 void store_dedupe_init(struct store_sqlite *s, size_t memory_max);
 void store_dedupe_done(struct store_sqlite *s);
 
@@ -189,6 +193,7 @@ void store_dedupe_add(struct store_sqlite *s, const struct store_dedupe_entry *e
 bool store_dedupe_verify(struct store_db *c, const struct store_key *key, int64_t candidate,
                          int64_t *seq, struct hash_digest *digest, GError **error);
 
+/* The seen member of the ops table. One look under lock, then rows are read for the hits alone. */
 bool store_sqlite_seen(struct store *store, const struct store_key *keys, size_t count,
                        struct store_seen *out, GError **error);
 
@@ -209,6 +214,7 @@ void store_dedupe_describe(struct store_sqlite *s, struct store_summary *out);
 /* ---- members of the ops table, by file --------------------------------------------------------
  */
 
+/* Their contracts stand in store.h. */
 bool store_sqlite_settle(struct store *store, const struct store_settlement *what, GError **error);
 bool store_sqlite_begin_attempt(struct store *store, int64_t seq, int64_t at_us, int *attempt,
                                 GError **error);

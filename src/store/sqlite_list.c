@@ -1,13 +1,20 @@
+/* The lists and the summary: everything that reads rows for people.
+ *
+ * A query is one SELECT, newest first, that is stepped until the page is full. Its conditions are
+ * of two kinds: those that an index answers (they decide where to look), and those that every row
+ * must be looked at for. For the latter scan_max bounds the rows looked at: the key of the
+ * scan_max'th row is found first (the floor), and the SELECT does not go below.
+ *
+ * Every page is of one read transaction, and the next page of a later one: rows that arrive in
+ * between are newer than the cursor and do not shift it. Texts from outside are bound, never
+ * written into the SQL.
+ */
 #include "store/sqlite_internal.h"
-
-/* How the lists work. A query is one SELECT, newest first, that is stepped until the page is full.
- * Its conditions are of two kinds: those that an index answers (they decide where to look), and
- * those that every row must be looked at for. For the latter scan_max bounds the rows looked at:
- * the key of the scan_max'th row is found first (the floor), and the SELECT does not go below. */
 
 /* ---- reading rows ---------------------------------------------------------------------------- */
 
-/* Columns in the order of EVENT_COLUMNS; slices are valid until the next step. */
+/* Columns in the order of EVENT_COLUMNS; slices are valid until the next step, which is after the
+ * callback. */
 static void read_event(sqlite3_stmt *st, struct store_row *row)
 {
     row->seq = sqlite3_column_int64(st, 0);
@@ -45,7 +52,7 @@ static void read_match(sqlite3_stmt *st, struct store_row *row)
 #define MATCH_COLUMNS                                                                              \
     EVENT_COLUMNS ", m.campaign_id, m.campaign_version, m.outcome, m.rewards, m.matched_at_us"
 
-/* NULL reads as 0: not replayed. */
+/* Columns in the order of FAILURE_COLUMNS. NULL reads as 0: not replayed. */
 static void read_failure(sqlite3_stmt *st, struct store_row *row)
 {
     row->id = sqlite3_column_int64(st, 0);
@@ -71,7 +78,8 @@ static void read_failure(sqlite3_stmt *st, struct store_row *row)
     "f.reason, f.error, f.attempts, f.body, f.received_at_us, f.first_failed_at_us, "              \
     "f.last_failed_at_us, f.replayed_at_us, f.replay_seq"
 
-/* The same for the current version and for old ones. */
+/* The same for the current version and for old ones. The version comes first, because column 0 is
+ * the key; sqlite_campaigns.c reads another order. */
 static void read_campaign(sqlite3_stmt *st, struct store_row *row)
 {
     row->campaign = (struct store_campaign){
@@ -90,12 +98,13 @@ static void read_campaign(sqlite3_stmt *st, struct store_row *row)
 
 /* ---- views and filters ----------------------------------------------------------------------- */
 
+/* What a list of one kind is made of. All members are SQL text. */
 struct view {
     const char *columns; /* the first one is the key */
-    const char *from;
-    const char *key;
-    const char *order;
-    const char *base; /* the table alone, for the floor; NULL: no floor */
+    const char *from;    /* CROSS JOIN: the left table is walked, in this order */
+    const char *key;     /* what the cursor compares; NULL: a text key */
+    const char *order;   /* an index gives it: no page is sorted first */
+    const char *base;    /* the table alone, for the floor; NULL: no floor */
     void (*read)(sqlite3_stmt *st, struct store_row *row);
 };
 
@@ -120,16 +129,18 @@ enum filter_type { FILTER_TEXT, FILTER_INTEGER };
 /* A member of the query that, when set, adds a condition. */
 struct filter {
     enum store_view view;
-    const char *condition;
-    enum filter_type type;
-    size_t offset;
-    bool is_indexed; /* an index or the key answers it; no scan */
-    bool is_exact;   /* it leaves so few rows that nothing else matters */
+    const char *condition; /* with one '?' */
+    enum filter_type type; /* of the member */
+    size_t offset;         /* of the member in struct store_query */
+    bool is_indexed;       /* an index or the key answers it; no scan */
+    bool is_exact;         /* it leaves so few rows that nothing else matters */
 };
 
 #define TEXT(member)    FILTER_TEXT, offsetof(struct store_query, member)
 #define INTEGER(member) FILTER_INTEGER, offsetof(struct store_query, member)
 
+/* A filter is marked as indexed when it narrows the walk itself: through the key, through
+ * failed_by_event or failed_by_reason, or as the first column of the primary key of matches. */
 static const struct filter filters[] = {
     {STORE_EVENTS, "p.customer_id = ?", TEXT(customer_id)},
     {STORE_EVENTS, "p.event_type = ?", TEXT(event_type)},
@@ -163,26 +174,28 @@ static const struct filter filters[] = {
 
 /* ---- conditions ------------------------------------------------------------------------------ */
 
+/* One kind of conditions, as it grows. */
 struct conditions {
     GString *sql;   /* " AND …" for each */
     GArray *values; /* struct store_value, one for each '?' */
 };
 
+/* One call of list on its way. */
 struct list_run {
     const struct store_query *query;
     const struct view *view;
     struct arena *a;
     struct conditions indexed, scanned;
-    bool is_exact;
+    bool is_exact;   /* so few rows that scan_max does not apply */
     int64_t floor;   /* keys below it are not looked at; 0: no floor */
     bool has_deeper; /* rows exist below the floor */
-    size_t limit;
+    size_t limit;    /* the query's, or scan_max when that is less */
     store_row_fn row;
     void *user;
     struct store_page *page;
 };
 
-/* Text and values grow together; a value is bound where its '?' stands. */
+/* Text and values grow together; a value is bound where its '?' stands. done frees both. */
 static void conditions_init(struct conditions *c)
 {
     c->sql = g_string_new(NULL);
@@ -195,13 +208,15 @@ static void conditions_done(struct conditions *c)
     g_array_unref(c->values);
 }
 
+/* The value's bytes are borrowed from the query until the SELECT has run. */
 static void conditions_add(struct conditions *c, const char *condition, struct store_value value)
 {
     g_string_append_printf(c->sql, " AND %s", condition);
     g_array_append_val(c->values, value);
 }
 
-/* Members that are empty or 0 add nothing. */
+/* Adds the filter's condition if the query asks for it. Members that are empty or 0 add nothing: a
+ * VALUE_TEXT has integer 0 and a VALUE_INTEGER no bytes, so one test serves both. */
 static void add_filter(struct list_run *run, const struct filter *f)
 {
     const char *member = (const char *)run->query + f->offset;
@@ -227,7 +242,8 @@ static void append_seqs(GString *sql, const char *key, const GArray *seqs)
     g_string_append_c(sql, ')');
 }
 
-/* Events are found by id through the dedupe index, and every candidate row is compared. */
+/* Events are found by id through the dedupe index, and every candidate row is compared, so a wrong
+ * candidate only costs a look. Without either index the id is one more condition of a scan. */
 static void add_event_id(struct list_run *run, struct store_sqlite *s)
 {
     const struct store_query *q = run->query;
@@ -252,7 +268,8 @@ static void add_event_id(struct list_run *run, struct store_sqlite *s)
     conditions_add(&run->scanned, "p.event_id = ?", id);
 }
 
-/* Everything the query says, sorted into the two kinds. */
+/* Everything the query says, sorted into the two kinds. The source stands outside of the table, as
+ * its empty value filters too. */
 static void add_filters(struct list_run *run, struct store_sqlite *s)
 {
     const struct store_query *q = run->query;
@@ -272,7 +289,8 @@ static void add_filters(struct list_run *run, struct store_sqlite *s)
 
 /* ---- running --------------------------------------------------------------------------------- */
 
-/* Prepared anew for each list: the combinations are many, and preparing takes some 20 us. */
+/* Prepared anew for each list: the combinations are many, and preparing takes some 20 us. NULL on
+ * error; the caller finalizes. The values' bytes must live as long. */
 static sqlite3_stmt *prepare(struct store_db *c, const GString *sql, const GArray *values,
                              GError **error)
 {
@@ -289,7 +307,10 @@ static sqlite3_stmt *prepare(struct store_db *c, const GString *sql, const GArra
     return NULL;
 }
 
-/* Finds the key of the last row that may be looked at. */
+/* Finds the key of the last row that may be looked at, and whether there are more behind it. Counts
+ * keys without looking into the rows. Fewer rows than scan_max: the floor stays 0. The second row
+ * may be another match of the same event: then the page promises more, and the next one is empty.
+ */
 static bool find_floor(struct list_run *run, struct store_db *c, GError **error)
 {
     const struct view *v = run->view;
@@ -315,8 +336,9 @@ static bool find_floor(struct list_run *run, struct store_db *c, GError **error)
     return code == SQLITE_ROW || code == SQLITE_DONE;
 }
 
-/* Parameters are bound in the order of their '?': those of the indexed conditions first. CROSS JOIN
- * and INDEXED BY keep the planner from another order, which would sort everything first. */
+/* The SELECT and its values. Parameters are bound in the order of their '?': those of the indexed
+ * conditions first. CROSS JOIN and INDEXED BY keep the planner from another order, which would sort
+ * everything first. The floor is a number of ours and stands in the text. */
 static void build(const struct list_run *run, GString *sql, GArray *values)
 {
     const struct view *v = run->view;
@@ -355,7 +377,8 @@ static bool take_row(struct list_run *run, sqlite3_stmt *st)
     return true;
 }
 
-/* No LIMIT: the rows come one by one, and stepping simply stops when the page is full. */
+/* No LIMIT: the rows come one by one, and stepping simply stops when the page is full. The row that
+ * does not fit is what proves that there is more. */
 static bool take_rows(struct list_run *run, struct store_db *c, GError **error)
 {
     g_autoptr(GString) sql = g_string_new(NULL);
@@ -376,7 +399,8 @@ static bool take_rows(struct list_run *run, struct store_db *c, GError **error)
     return code == SQLITE_ROW || code == SQLITE_DONE;
 }
 
-/* The page may have ended at the floor: then the list goes on below it. */
+/* The page may have ended at the floor: then the list goes on below it. Cursors that lead nowhere
+ * are taken back. */
 static void finish_page(struct list_run *run)
 {
     struct store_page *page = run->page;
@@ -391,7 +415,8 @@ static void finish_page(struct list_run *run)
         page->next_after = (struct slice){0};
 }
 
-/* Without conditions that need a look at each row, every row looked at is a row of the page. */
+/* Without conditions that need a look at each row, every row looked at is a row of the page: then a
+ * smaller limit does what the floor would do, for nothing. */
 static bool run_list(struct list_run *run, struct store_db *c, GError **error)
 {
     const struct store_query *q = run->query;
@@ -436,6 +461,7 @@ bool store_sqlite_list(struct store *store, const struct store_query *query, str
 
 /* ---- summary --------------------------------------------------------------------------------- */
 
+/* Which row of ST_SUMMARY fills which member; all of them are int64_t. */
 static const struct {
     const char *name;
     size_t offset;
@@ -451,7 +477,8 @@ static const struct {
     {"campaign_generation", offsetof(struct store_summary, campaign_generation)},
 };
 
-/* Rows of ST_SUMMARY that no member asks for are left alone. */
+/* Rows of ST_SUMMARY that no member asks for are left alone. memcpy, since the offset has lost the
+ * member's type. */
 static void set_member(struct store_summary *out, struct slice name, int64_t value)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(summary_members); i++)
@@ -459,6 +486,8 @@ static void set_member(struct store_summary *out, struct slice name, int64_t val
             memcpy((char *)out + summary_members[i].offset, &value, sizeof(value));
 }
 
+/* One statement, so the numbers are of one moment. A counter that is missing stays 0; the full
+ * check would name it. */
 static bool read_summary(struct store_db *c, struct store_summary *out, GError **error)
 {
     sqlite3_stmt *st = store_db_bind(c, ST_SUMMARY, NULL, 0, error);

@@ -11,17 +11,18 @@
 
 #include "common/error.h"
 
-/* One settlement on its way. */
+/* One settlement on its way. The arrays are owned by store_sqlite_settle; outcomes and their bytes
+ * are the caller's. */
 struct settle_run {
     const struct store_settlement *what;
     GArray *entries;    /* struct store_dedupe_entry: the processed outcomes */
     GArray *candidates; /* struct store_dedupe_candidate: rows that might be one of them */
     bool is_on_disk;    /* ask SQL for every entry instead */
     bool has_retries;   /* whether finished messages may have rows in the retry table */
-    int64_t processed, failed, duplicate, matches, replayed;
+    int64_t processed, failed, duplicate, matches, replayed; /* what to add to the counters */
 };
 
-/* A bug above us: the worker asks seen first. Nothing is written. */
+/* A bug above us: the worker asks seen first. Always false; nothing stays written. */
 static bool fail_conflict(const struct store_outcome *o, int64_t seq, GError **error)
 {
     g_set_error(error, EF_ERROR, EF_ERROR_CONFLICT,
@@ -33,7 +34,8 @@ static bool fail_conflict(const struct store_outcome *o, int64_t seq, GError **e
 
 /* ---- uniqueness ------------------------------------------------------------------------------ */
 
-/* By fingerprint, so that twins stand side by side; then by seq, so that messages are clear. */
+/* By fingerprint, so that twins stand side by side; then by seq, so that the later message is the
+ * one that the error names. */
 static int compare_entries(gconstpointer a, gconstpointer b)
 {
     const struct store_dedupe_entry *x = a;
@@ -44,12 +46,14 @@ static int compare_entries(gconstpointer a, gconstpointer b)
     return (x->seq > y->seq) - (x->seq < y->seq);
 }
 
+/* What makes two events the same one, whatever their bodies say. */
 static bool same_id(const struct store_outcome *a, const struct store_outcome *b)
 {
     return slice_equal(a->source, b->source) && slice_equal(a->event_id, b->event_id);
 }
 
-/* Compares an entry with all later ones of the same fingerprint. entries are sorted. */
+/* Compares an entry with all later ones of the same fingerprint. entries are sorted, so the first
+ * other fingerprint ends the search. Together with the index this leaves no pair unlooked at. */
 static bool check_neighbours(const GArray *entries, guint at, GError **error)
 {
     const struct store_dedupe_entry *one = &g_array_index(entries, struct store_dedupe_entry, at);
@@ -66,7 +70,8 @@ static bool check_neighbours(const GArray *entries, guint at, GError **error)
     return true;
 }
 
-/* The processed outcomes, sorted by fingerprint; no id twice among them. */
+/* The processed outcomes, sorted by fingerprint; no id twice among them. Before the transaction, as
+ * it needs no file. Sorting makes twins neighbours: no table of the batch is built. */
 static bool collect_entries(struct settle_run *run, GError **error)
 {
     for (size_t i = 0; i < run->what->count; i++) {
@@ -85,7 +90,8 @@ static bool collect_entries(struct settle_run *run, GError **error)
     return true;
 }
 
-/* Verifies entry number key against a row (or, with seq 0, against all through SQL). */
+/* Verifies entry number key against a row (or, with candidate 0, against all through SQL). CONFLICT
+ * when the id is there. */
 static bool check_one(struct store_sqlite *s, const struct settle_run *run, size_t key,
                       int64_t candidate, GError **error)
 {
@@ -99,7 +105,8 @@ static bool check_one(struct store_sqlite *s, const struct settle_run *run, size
     return seq == 0 || fail_conflict(o, seq, error);
 }
 
-/* Inside the transaction: nobody can add a row between this look and our own. */
+/* Inside the transaction: nobody can add a row between this look and our own. The index only names
+ * candidates; the rows decide, which is what makes "at most once" exact. */
 static bool check_unique(struct store_sqlite *s, const struct settle_run *run, GError **error)
 {
     bool ok = true;
@@ -117,7 +124,8 @@ static bool check_unique(struct store_sqlite *s, const struct settle_run *run, G
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
-/* Runs an INSERT whose last parameter is the checksum over the others; values has room for it. */
+/* Runs an INSERT whose last parameter is the checksum over the others; values has room for it. The
+ * hashed array is the bound one, so row and checksum cannot differ by a slip. */
 static bool insert_checked(struct store_sqlite *s, enum store_statement id,
                            struct store_value *values, size_t count, GError **error)
 {
@@ -125,7 +133,8 @@ static bool insert_checked(struct store_sqlite *s, enum store_statement id,
     return store_db_run(s->writer, id, values, count + 1, error);
 }
 
-/* The only outcome so far; others (held_out, limited…) come with the parts that make them. */
+/* A match row; a second one of the same campaign and message breaks the primary key: INPUT. The
+ * only outcome so far; others (held_out, limited…) come with the parts that make them. */
 static bool write_match(struct store_sqlite *s, const struct store_outcome *o,
                         const struct store_match *m, GError **error)
 {
@@ -137,7 +146,8 @@ static bool write_match(struct store_sqlite *s, const struct store_outcome *o,
     return insert_checked(s, ST_INSERT_MATCH, values, 6, error);
 }
 
-/* The columns in the order of ST_INSERT_PROCESSED. duplicates starts at 0 and is not hashed. */
+/* The event's row and its matches. The columns in the order of ST_INSERT_PROCESSED. duplicates
+ * starts at 0 and is not hashed. A seq that is taken breaks the primary key: INPUT. */
 static bool write_processed(struct store_sqlite *s, struct settle_run *run,
                             const struct store_outcome *o, GError **error)
 {
@@ -168,7 +178,8 @@ static bool write_processed(struct store_sqlite *s, struct settle_run *run,
     return true;
 }
 
-/* The first one may stand earlier in this very batch: outcomes are written in order. */
+/* Counts on the first one's row, which may stand earlier in this very batch: outcomes are written
+ * in order. INPUT when there is no such row, or the count would be of nothing. */
 static bool write_duplicate(struct store_sqlite *s, struct settle_run *run,
                             const struct store_outcome *o, GError **error)
 {
@@ -186,7 +197,8 @@ static bool write_duplicate(struct store_sqlite *s, struct settle_run *run,
     return false;
 }
 
-/* The body goes in as it came, whatever bytes it has. */
+/* The body goes in as it came, whatever bytes it has, so that it can be replayed. SQLite makes the
+ * id; AUTOINCREMENT, so that none is ever used twice. */
 static bool write_failed(struct store_sqlite *s, struct settle_run *run,
                          const struct store_outcome *o, GError **error)
 {
@@ -210,7 +222,8 @@ static bool write_failed(struct store_sqlite *s, struct settle_run *run,
     return insert_checked(s, ST_INSERT_FAILED, values, 13, error);
 }
 
-/* Not an end: nothing is counted, and a failure that it replays stays open. */
+/* Not an end: nothing is counted, and a failure that it replays stays open. Replaces the row of an
+ * earlier attempt. */
 static bool write_retry(struct store_sqlite *s, struct settle_run *run,
                         const struct store_outcome *o, GError **error)
 {
@@ -227,7 +240,8 @@ static bool write_retry(struct store_sqlite *s, struct settle_run *run,
     return store_db_run(s->writer, ST_PUT_RETRY, values, G_N_ELEMENTS(values), error);
 }
 
-/* A message is finished: nothing is left to be tried, and what it replays is replayed. */
+/* A message is finished: nothing is left to be tried, and what it replays is replayed. Marking
+ * finds only open failures, so a second replay of the same one changes and counts nothing. */
 static bool finish(struct store_sqlite *s, struct settle_run *run, const struct store_outcome *o,
                    GError **error)
 {
@@ -245,6 +259,8 @@ static bool finish(struct store_sqlite *s, struct settle_run *run, const struct 
     return true;
 }
 
+/* Writes one outcome and adds to the run's counts. false: the transaction is rolled back, so counts
+ * that were raised too early do not matter. */
 typedef bool (*outcome_writer)(struct store_sqlite *s, struct settle_run *run,
                                const struct store_outcome *o, GError **error);
 
@@ -263,7 +279,8 @@ static bool count_up(struct store_sqlite *s, const char *name, int64_t by, GErro
     return by == 0 || store_db_run(s->writer, ST_COUNT_UP, values, 2, error);
 }
 
-/* In the same transaction, so that at any time they equal the rows. */
+/* In the same transaction, so that at any time they equal the rows. The position never goes back:
+ * max() stands in the statement. */
 static bool write_counters(struct store_sqlite *s, const struct settle_run *run, GError **error)
 {
     struct store_value position[] = {VALUE_INTEGER(run->what->position)};
@@ -277,7 +294,10 @@ static bool write_counters(struct store_sqlite *s, const struct settle_run *run,
             store_db_run(s->writer, ST_SET_POSITION, position, 1, error));
 }
 
-/* Deleting from the retry table is skipped while it is empty, which is nearly always. */
+/* A body of store_sqlite_write. Deleting from the retry table is skipped while it is empty, which
+ * is nearly always; only we write to it, so one look is good for the whole batch. A retry written
+ * in this batch for a message that ends in it as well would be missed, but a message has one
+ * outcome. */
 static bool settle_body(struct store_sqlite *s, void *user, GError **error)
 {
     struct settle_run *run = user;
@@ -299,7 +319,8 @@ static bool settle_body(struct store_sqlite *s, void *user, GError **error)
 }
 
 /* The index learns the ids only after the commit: an id must not be seen before its effects are
- * durable. In between only this thread could ask. */
+ * durable. In between only this thread could ask. A crash in between loses nothing, as the index is
+ * built from the rows at open. */
 bool store_sqlite_settle(struct store *store, const struct store_settlement *what, GError **error)
 {
     struct store_sqlite *s = (struct store_sqlite *)store;
@@ -325,7 +346,8 @@ struct attempt {
     int64_t seq, at_us, number;
 };
 
-/* One statement counts and answers. */
+/* A body of store_sqlite_write. One statement counts and answers; the number is right only if the
+ * commit succeeds. */
 static bool attempt_body(struct store_sqlite *s, void *user, GError **error)
 {
     struct attempt *attempt = user;
@@ -334,6 +356,7 @@ static bool attempt_body(struct store_sqlite *s, void *user, GError **error)
     return store_db_get(s->writer, ST_BEGIN_ATTEMPT, values, 2, NULL, &attempt->number, error);
 }
 
+/* A transaction and an fsync of its own: the count must survive the crash it is kept for. */
 bool store_sqlite_begin_attempt(struct store *store, int64_t seq, int64_t at_us, int *attempt,
                                 GError **error)
 {
@@ -346,6 +369,7 @@ bool store_sqlite_begin_attempt(struct store *store, int64_t seq, int64_t at_us,
     return true;
 }
 
+/* Columns as in ST_DUE_RETRIES; the text is copied into the arena. */
 static struct store_retry read_retry(sqlite3_stmt *statement, struct arena *a)
 {
     return (struct store_retry){
@@ -357,7 +381,8 @@ static struct store_retry read_retry(sqlite3_stmt *statement, struct arena *a)
     };
 }
 
-/* The table is small (messages in trouble), so it has no index on due_us. */
+/* Appends the rows that are due. The table is small (messages in trouble), so it has no index on
+ * due_us. */
 static bool read_retries(struct store_db *c, int64_t until_us, size_t max, struct arena *a,
                          GArray *rows, GError **error)
 {
@@ -376,6 +401,8 @@ static bool read_retries(struct store_db *c, int64_t until_us, size_t max, struc
     return store_db_end(c, statement, code, error);
 }
 
+/* Reads beside the writer. The array is copied into the arena at the end, when its length is known.
+ */
 bool store_sqlite_retries(struct store *store, int64_t until_us, size_t max, struct arena *a,
                           struct store_retry **out, size_t *count, GError **error)
 {

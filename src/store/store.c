@@ -17,6 +17,7 @@ static const struct store_ops *const backends[] = {
     &store_fault_ops,
 };
 
+/* NULL when no backend has that name: the caller knows which setting to blame. */
 const struct store_ops *store_find_backend(const char *name)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(backends); i++)
@@ -25,7 +26,9 @@ const struct store_ops *store_find_backend(const char *name)
     return NULL;
 }
 
-/* Counts errors that are the store's trouble; a conflict or a missing row is an answer. */
+/* Passes ok on. Counts only errors that are the store's trouble: CONFLICT and MISSING are answers
+ * to what was asked, and an alarm on the counter must not ring for them. A caller who gives no
+ * error pointer hides the code, so his failures count in any case. */
 static bool note(struct store *s, bool ok, GError *const *error)
 {
     bool is_answer = false;
@@ -38,7 +41,8 @@ static bool note(struct store *s, bool ok, GError *const *error)
     return ok;
 }
 
-/* The metrics are asked for here, not at file scope, so that the module has no state of its own. */
+/* The metrics are asked for here, not at file scope, so that the module has no state of its own.
+ * Stores opened twice share them: the registry gives the same metric for the same name. */
 struct store *store_open(const struct store_ops *ops, const struct store_options *options,
                          GError **error)
 {
@@ -58,6 +62,7 @@ struct store *store_open(const struct store_ops *ops, const struct store_options
     return s;
 }
 
+/* The early return spares the backends an empty array, whose pointer may be NULL. */
 bool store_seen(struct store *s, const struct store_key *keys, size_t count, struct store_seen *out,
                 GError **error)
 {
@@ -67,13 +72,15 @@ bool store_seen(struct store *s, const struct store_key *keys, size_t count, str
     return note(s, s->ops->seen(s, keys, count, out, error), error);
 }
 
+/* Whether a message is suspicious is the worker's to say; here any may be tried. */
 bool store_begin_attempt(struct store *s, int64_t seq, int64_t at_us, int *attempt, GError **error)
 {
     g_assert(seq > 0 && attempt != NULL);
     return note(s, s->ops->begin_attempt(s, seq, at_us, attempt, error), error);
 }
 
-/* What the types cannot say about one outcome. */
+/* What the types cannot say about one outcome. Backends index tables by kind and dereference
+ * matches without a look, so this is their only guard; in a release build as well. */
 static void assert_outcome(const struct store_outcome *o)
 {
     g_assert(o->seq > 0 && o->kind <= STORE_RETRY);
@@ -81,6 +88,8 @@ static void assert_outcome(const struct store_outcome *o)
     g_assert(o->kind != STORE_DUPLICATE || o->duplicate_of > 0);
 }
 
+/* A settlement without outcomes still moves the position: messages may end without a row of their
+ * own. The time of a failed transaction is observed too, its size is not. */
 bool store_settle(struct store *s, const struct store_settlement *what, GError **error)
 {
     int64_t start_us;
@@ -107,6 +116,7 @@ bool store_retries(struct store *s, int64_t until_us, size_t max, struct arena *
     return note(s, s->ops->retries(s, until_us, max, a, out, count, error), error);
 }
 
+/* Only a caller who wants the result needs an arena. */
 bool store_write_campaign(struct store *s, const struct store_campaign_write *write,
                           struct arena *a, struct store_campaign *result, GError **error)
 {
@@ -115,6 +125,7 @@ bool store_write_campaign(struct store *s, const struct store_campaign_write *wr
     return note(s, s->ops->write_campaign(s, write, a, result, error), error);
 }
 
+/* known comes from an earlier call, or is a number that no generation has. */
 bool store_load_campaigns(struct store *s, int64_t known, struct arena *a, int64_t *generation,
                           struct store_campaign **out, size_t *count, GError **error)
 {
@@ -122,6 +133,8 @@ bool store_load_campaigns(struct store *s, int64_t known, struct arena *a, int64
     return note(s, s->ops->load_campaigns(s, known, a, generation, out, count, error), error);
 }
 
+/* A limit of 0 would make pages that never move on. Versions are of one campaign only: their cursor
+ * is a version number. */
 bool store_list(struct store *s, const struct store_query *query, struct arena *a, store_row_fn row,
                 void *user, struct store_page *page, GError **error)
 {
@@ -131,12 +144,15 @@ bool store_list(struct store *s, const struct store_query *query, struct arena *
     return note(s, s->ops->list(s, query, a, row, user, page, error), error);
 }
 
+/* Asked again and again by the housekeeper, for the gauges: backends keep it cheap. */
 bool store_get_summary(struct store *s, struct store_summary *out, GError **error)
 {
     g_assert(out != NULL);
     return note(s, s->ops->summary(s, out, error), error);
 }
 
+/* Problems found are an answer, not an error of the store; only a check that could not be made
+ * counts. */
 bool store_check(struct store *s, enum store_check level, GPtrArray *problems, GError **error)
 {
     g_assert(problems != NULL && level <= STORE_CHECK_FULL);

@@ -27,6 +27,7 @@
 struct metric;
 struct store;
 
+/* Each backend reads its own members and ignores the others. */
 struct store_options {
     const char *folder;       /* sqlite: where eventflow.db lives; borrowed for open */
     size_t dedupe_memory_max; /* bytes for the in-memory index; beyond it the on-disk one is used */
@@ -36,8 +37,9 @@ struct store_options {
 
 /* ---- dedupe ---------------------------------------------------------------------------------- */
 
+/* What is asked about an event that has just been decoded. Borrowed for the call. */
 struct store_key {
-    struct slice source;
+    struct slice source; /* may be empty: a value like any other */
     struct slice event_id;
     struct hash_digest digest; /* of the body */
 };
@@ -55,14 +57,17 @@ struct store_seen {
 
 /* ---- settling -------------------------------------------------------------------------------- */
 
+/* A campaign that an event matched. At most one of each campaign in an outcome. */
 struct store_match {
     struct slice campaign_id;
     int64_t campaign_version;
     struct slice rewards; /* JSON array: the campaign's "then" */
 };
 
+/* How a message ended. Every kind but RETRY is an end: it is counted once, and the message leaves
+ * the retry table. The values index tables in the backends. */
 enum store_outcome_kind {
-    STORE_PROCESSED,
+    STORE_PROCESSED, /* to processed_events, its matches to campaign_matches */
     STORE_DUPLICATE, /* same id, same body: counted on the first one */
     STORE_FAILED,    /* to failed_events: reason, error */
     STORE_RETRY,     /* to be tried again at retry_at_us; the position may pass it */
@@ -75,12 +80,12 @@ struct store_outcome {
     struct slice event_id; /* may be empty for a failure that could not be decoded */
     struct slice source;
     struct slice event_type;
-    struct slice customer_id;
+    struct slice customer_id; /* these are empty for a failure that could not be decoded */
     struct slice correlation_id;
-    int64_t at_us; /* the event's own time */
-    int64_t received_at_us;
+    int64_t at_us;          /* the event's own time */
+    int64_t received_at_us; /* when the front door took it, wall clock */
     int64_t finished_at_us; /* processed_at; for failures the last attempt's time */
-    int64_t processing_us;
+    int64_t processing_us;  /* from the begin of its batch to the settlement, monotonic */
     const char *worker_id;
     int attempt;                /* 1.. */
     struct hash_digest digest;  /* PROCESSED */
@@ -97,7 +102,7 @@ struct store_outcome {
 };
 
 struct store_settlement {
-    const struct store_outcome *outcomes;
+    const struct store_outcome *outcomes; /* written in this order; borrowed for the call */
     size_t count;
     int64_t position; /* every message up to this seq is settled or in the retry table; 0 = as is */
 };
@@ -105,10 +110,10 @@ struct store_settlement {
 /* A message that failed and waits to be tried again, or was being tried when the process died. */
 struct store_retry {
     int64_t seq;
-    int attempt;    /* attempts made so far */
-    int64_t due_us; /* wall clock */
-    int64_t first_failed_at_us;
-    struct slice error;
+    int attempt;                /* attempts made so far */
+    int64_t due_us;             /* wall clock */
+    int64_t first_failed_at_us; /* wall clock; does not move with further attempts */
+    struct slice error;         /* the last one; empty while it is only suspected */
 };
 
 /* ---- campaigns ------------------------------------------------------------------------------- */
@@ -119,23 +124,26 @@ struct store_campaign {
     struct slice status;
     struct slice document; /* canonical JSON */
     int64_t version;       /* 1.. */
-    int64_t created_at_us;
-    int64_t updated_at_us;
-    bool is_deleted;
+    int64_t created_at_us; /* of version 1, or of the version that made a deleted id anew */
+    int64_t updated_at_us; /* of this version; of the deletion when is_deleted */
+    bool is_deleted;       /* never set in a list of VERSIONS */
 };
 
+/* DELETE only marks: the versions stay readable under STORE_VERSIONS. */
 enum store_campaign_change { STORE_CAMPAIGN_CREATE, STORE_CAMPAIGN_UPDATE, STORE_CAMPAIGN_DELETE };
 
+/* One change. Document, name and status were validated together; the store does not look inside. */
 struct store_campaign_write {
     enum store_campaign_change change;
     struct slice id, name, status, document; /* DELETE: id only */
     int64_t
         expected_version; /* UPDATE, DELETE: 0 = any; else CONFLICT when it is not the current */
-    int64_t at_us;
+    int64_t at_us;        /* becomes created_at (CREATE) and updated_at */
 };
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
+/* The values index tables in the backends. */
 enum store_view { STORE_EVENTS, STORE_MATCHES, STORE_FAILURES, STORE_CAMPAIGNS, STORE_VERSIONS };
 
 /* Filters: empty slice / 0 = any. Which apply to which view stands beside each. */
@@ -165,9 +173,9 @@ struct store_row {
     int64_t seq; /* EVENTS MATCHES FAILURES(the failed message) */
     int64_t id;  /* FAILURES */
     struct slice event_id, source, event_type, customer_id, correlation_id;
-    int64_t at_us, received_at_us, processed_at_us, processing_us;
-    struct slice worker_id;
-    int attempt;         /* FAILURES: attempts */
+    int64_t at_us, received_at_us, processed_at_us, processing_us; /* as in store_outcome */
+    struct slice worker_id;                                        /* which one settled it */
+    int attempt;                                                   /* FAILURES: attempts */
     int64_t duplicates;  /* EVENTS: how many came after the first */
     int64_t match_count; /* EVENTS */
     /* MATCHES */
@@ -185,11 +193,14 @@ struct store_row {
     struct store_campaign campaign;
 };
 
+/* Called once a row, in the order of the list, before list returns. It must not call the store: a
+ * backend may hold a lock. user is the pointer that was given to list. */
 typedef void (*store_row_fn)(const struct store_row *row, void *user);
 
+/* How a page ended. A page may be empty and still have more, when scan_max ended it. */
 struct store_page {
-    size_t count; /* rows given to the callback */
-    bool has_more;
+    size_t count;            /* rows given to the callback */
+    bool has_more;           /* ask again with the cursor below */
     int64_t next;            /* cursor for before, when has_more */
     struct slice next_after; /* CAMPAIGNS: cursor for after; in the arena given */
 };
@@ -207,8 +218,12 @@ struct store_summary {
     int64_t dedupe_entries, dedupe_memory; /* bytes */
 };
 
+/* In rising order of cost: PING is for readiness probes, FULL reads every page. */
 enum store_check { STORE_CHECK_PING, STORE_CHECK_QUICK, STORE_CHECK_FULL };
 
+/* The contract of a backend. Arguments have been checked by the wrappers below; outputs mean
+ * nothing after false unless stated. Worker thread: called by the one thread that settles. Any
+ * thread: callable at the same time as every other call. */
 struct store_ops {
     const char *name; /* "sqlite" */
 
@@ -266,10 +281,12 @@ struct store {
     struct metric *errors;
 };
 
+/* sqlite is the real one; memory forgets at close; fault decorates another one for tests. */
 extern const struct store_ops store_sqlite_ops;
 extern const struct store_ops store_memory_ops;
 extern const struct store_ops store_fault_ops;
 
+/* The backend with that name, NULL when there is none. */
 const struct store_ops *store_find_backend(const char *name);
 
 /* Checked wrappers, as in queue.h. */
@@ -293,6 +310,7 @@ void store_close(struct store *s); /* accepts NULL */
 
 /* ---- the fault backend: a decorator for tests ------------------------------------------------ */
 
+/* The calls that can be made to fail. summary, check and close cannot: tests look through them. */
 enum store_call {
     STORE_CALL_SEEN,
     STORE_CALL_BEGIN_ATTEMPT,
@@ -301,7 +319,7 @@ enum store_call {
     STORE_CALL_WRITE_CAMPAIGN,
     STORE_CALL_LOAD_CAMPAIGNS,
     STORE_CALL_LIST,
-    STORE_CALL_COUNT,
+    STORE_CALL_COUNT, /* how many there are */
 };
 
 /* As queue_fault_set. */

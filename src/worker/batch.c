@@ -94,8 +94,9 @@ static bool note_retries(struct worker *w, const struct store_summary *summary, 
     bool is_ok;
 
     arena_init(&arena);
-    is_ok = summary->retrying == 0 || store_retries(w->store, INT64_MAX, (size_t)summary->retrying,
-                                                    &arena, &rows, &count, error);
+    /* One more than are counted: the row of a message that is being tried singly. */
+    is_ok = store_retries(w->store, INT64_MAX, (size_t)summary->retrying + 1, &arena, &rows, &count,
+                          error);
     for (size_t i = 0; is_ok && i < w->pipeline.count; i++)
         if (!has_row(rows, count, w->pipeline.items[i].message->seq))
             w->pipeline.items[i].is_settled = true;
@@ -150,7 +151,7 @@ static void note_settled(struct batch *b, const struct item *items, size_t count
         w->position = MAX(w->position, items[count - 1].message->seq);
     for (size_t i = 0; i < count && w->pipeline.tally.retried > 0; i++)
         if (items[i].state == ITEM_ENDED && items[i].kind == STORE_RETRY)
-            w->next_retry_us = MIN(w->next_retry_us, items[i].retry_at_us);
+            w->next_retry_us = MIN(w->next_retry_us, retries_look_at_us(items[i].retry_at_us));
     report_settled(w, items, count);
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
+#include "worker/retry.h"
 #include "worker/worker_private.h"
 
 /* Bodies are read whole: at most this many of QUEUE_MESSAGE_MAX at once. */
@@ -21,10 +22,25 @@ int64_t retries_wait_us(const struct worker *w, int64_t limit_us)
 
     if (w->next_retry_us == INT64_MAX)
         return limit_us;
-    now_us = clock_now_us();
+    now_us = clock_monotonic_us();
     if (w->next_retry_us <= now_us)
         return 0;
     return MIN(limit_us, w->next_retry_us - now_us);
+}
+
+int64_t retries_look_at_us(int64_t due_us)
+{
+    return clock_monotonic_us() + MAX(0, due_us - clock_now_us());
+}
+
+/* Due times are wall clock, since they outlive the process. One that is farther away than any wait
+ * can be was written before the clock was set back: it is due now, not in an hour. */
+static bool is_due(const struct worker *w, const struct store_retry *row, int64_t now_us)
+{
+    int64_t longest_us =
+        retry_delay_us(w->options.backoff_ms, RETRY_EVENT_LIMIT_MS, row->attempt, UINT32_MAX);
+
+    return row->due_us <= now_us || row->due_us - now_us > longest_us;
 }
 
 /* Moves what can be tried now to the front; returns how many, and when to look again. */
@@ -37,15 +53,15 @@ static size_t choose_due(const struct worker *w, struct store_retry *rows, size_
     *next_us = INT64_MAX;
     for (size_t i = 0; i < count; i++) {
         if (rows[i].seq > w->position)
-            *next_us = MIN(*next_us, now_us + LOOK_AGAIN_US);
-        else if (rows[i].due_us > now_us)
-            *next_us = MIN(*next_us, rows[i].due_us);
+            *next_us = MIN(*next_us, retries_look_at_us(now_us + LOOK_AGAIN_US));
+        else if (!is_due(w, &rows[i], now_us))
+            *next_us = MIN(*next_us, retries_look_at_us(rows[i].due_us));
         else
             rows[due++] = rows[i];
     }
     /* A full answer may have left out others that are due as well. */
     if (count == MIN(w->options.batch_max, RETRIES_MAX) && due > 0)
-        *next_us = now_us;
+        *next_us = 0;
     return due;
 }
 

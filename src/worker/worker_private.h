@@ -36,7 +36,7 @@ struct worker {
     struct pipeline pipeline;
     struct arena arena;     /* the messages of the batch in hand and the texts of its verdicts */
     int64_t position;       /* everything up to this seq is settled or in the retry table */
-    int64_t next_retry_us;  /* wall clock: look for due retries then; INT64_MAX = there are none */
+    int64_t next_retry_us;  /* monotonic: look for due retries then; INT64_MAX = there are none */
     unsigned failures;      /* of the infrastructure, in a row */
     bool suspects_received; /* the next received batch goes one by one */
     bool suspects_retries;  /* the same for the next batch of retries */
@@ -61,6 +61,9 @@ bool batch_run(struct worker *w, bool one_by_one);
 
 /* Processes the retries that are due, if any. false = the thread must end. */
 bool retries_run(struct worker *w);
+
+/* The monotonic time at which a retry with that due time (wall clock) is to be looked for. */
+int64_t retries_look_at_us(int64_t due_us);
 
 /* Units: microseconds until the next retry is due, 0 .. limit_us. */
 int64_t retries_wait_us(const struct worker *w, int64_t limit_us);

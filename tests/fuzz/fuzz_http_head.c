@@ -1,5 +1,6 @@
 /* fuzz_http_head: bytes as the head of a request. The first two bytes say where the rest is cut:
- * in two pieces or whole, the outcome must be the same, and an accepted head must be unambiguous. */
+ * in two pieces or whole, the outcome must be the same, and an accepted head must be unambiguous.
+ */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -71,7 +72,8 @@ static void parse(struct outcome *o, struct slice bytes, size_t cut)
 
     o->result = HTTP_PARSE_MORE;
     if (cut < bytes.size)
-        o->result = http_parse_head(slice_of(bytes.data, cut), &scanned, &o->head, &o->used, &o->why);
+        o->result =
+            http_parse_head(slice_of(bytes.data, cut), &scanned, &o->head, &o->used, &o->why);
     if (o->result == HTTP_PARSE_MORE)
         o->result = http_parse_head(bytes, &scanned, &o->head, &o->used, &o->why);
 }

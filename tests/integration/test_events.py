@@ -172,6 +172,15 @@ def test_another_body_under_the_same_id_is_a_conflict(server):
     assert [f["reason"] for f in view["failures"]] == ["event_id_conflict"]
 
 
+def test_names_that_repeat_inside_a_payload_are_kept_and_shown(server):
+    body = '{"event_id":"r-1","event_type":"t","source":"web","payload":{"a":1,"a":2}}'
+    assert server.post("/events", body).status == 202
+    server.wait_idle()
+    answer = show(server, "r-1", source="web")
+    assert answer.json["source"] == "web" and answer.json["event_type"] == "t"
+    assert b'{"a":1,"a":2}' in answer.body
+
+
 def test_the_source_belongs_to_the_id(server):
     server.send(event("s-1", source="web"), event("s-1", source="pos", payload={"a": 1}))
     assert server.wait_idle()["processed"] == 2

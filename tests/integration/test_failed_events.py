@@ -62,8 +62,11 @@ def test_an_event_that_crashes_the_process_is_found_and_set_aside(make_server):
     """Needs a build with test hooks: the worker aborts on this event type."""
     server = make_server("--retry-backoff", "10ms",
                          env={"EVENTFLOW_TEST_CRASH_TYPE": "poison", "ASAN_OPTIONS": "abort_on_error=0"})
-    server.send(*[event(f"good-{i}") for i in range(5)], event("bad", "poison"),
-                *[event(f"more-{i}") for i in range(5)])
+    try:
+        server.send(*[event(f"good-{i}") for i in range(5)], event("bad", "poison"),
+                    *[event(f"more-{i}") for i in range(5)])
+    except OSError:
+        pass  # the worker may crash before the answer is out; the events are durable all the same
     ends = 0
     for _ in range(8):
         try:

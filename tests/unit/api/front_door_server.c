@@ -2,7 +2,8 @@
  * tests/integration/test_front_door.py.
  *
  * Takes the flags of `eventflow serve` that concern the front door. POST /events goes through the
- * real intake to the memory queue; GET /slow holds an executor thread for ?ms= milliseconds.
+ * real intake to the memory queue, whose commits take --publish-delay; GET /slow holds an executor
+ * thread for ?ms= milliseconds.
  */
 #include "api/routes.h"
 #include "api/server.h"
@@ -23,7 +24,7 @@ struct flags {
     bool allow_open;
     int64_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms, drain_timeout_ms;
     int64_t connections_max, connections_per_ip_max, body_max, inflight_max, loops, executors,
-        executor_queue_max, events_max;
+        executor_queue_max, events_max, publish_delay_ms;
 };
 
 #define AT(member) offsetof(struct flags, member)
@@ -46,6 +47,7 @@ static const struct config_setting FLAGS[] = {
     {"loops", CONFIG_INTEGER, "2", "", 0, 0, NULL, AT(loops), false},
     {"executors", CONFIG_INTEGER, "2", "", 0, 0, NULL, AT(executors), false},
     {"executor-queue-max", CONFIG_INTEGER, "256", "", 0, 0, NULL, AT(executor_queue_max), false},
+    {"publish-delay", CONFIG_DURATION, "0s", "", 0, 0, NULL, AT(publish_delay_ms), false},
     {"events-max", CONFIG_INTEGER, "1000", "", 0, 0, NULL, AT(events_max), false},
 };
 
@@ -116,6 +118,36 @@ const struct route ROUTES[] = {
 
 const size_t ROUTE_COUNT = G_N_ELEMENTS(ROUTES);
 
+/* ---- the queue ------------------------------------------------------------------------------- */
+
+/* The memory queue, with commits that take their time. */
+struct slow_queue {
+    struct queue_ops ops;
+    int64_t delay_ms;
+};
+
+static bool slow_publish(struct queue *q, struct queue_message *messages, size_t count,
+                         GError **error)
+{
+    const struct slow_queue *slow = (const struct slow_queue *)q->ops;
+
+    g_usleep((gulong)slow->delay_ms * 1000);
+    return queue_memory_ops.publish(q, messages, count, error);
+}
+
+static struct queue *open_queue(struct slow_queue *slow, int64_t delay_ms)
+{
+    g_autoptr(GError) error = NULL;
+    struct queue *q = queue_open(&queue_memory_ops, &(struct queue_options){0}, &error);
+
+    g_assert_no_error(error);
+    slow->ops = queue_memory_ops;
+    slow->ops.publish = slow_publish;
+    slow->delay_ms = delay_ms;
+    q->ops = &slow->ops;
+    return q;
+}
+
 /* ---- the process ----------------------------------------------------------------------------- */
 
 static struct server *start(struct api *api, const struct flags *f, GError **error)
@@ -149,6 +181,7 @@ static bool serve(const struct flags *f)
     struct api api = {.intake_limits = {.events_max = (size_t)f->events_max}};
     g_autoptr(GError) error = NULL;
     struct server *server = NULL;
+    struct slow_queue slow;
     sigset_t signals;
     int number;
 
@@ -157,8 +190,7 @@ static bool serve(const struct flags *f)
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    api.queue = queue_open(&queue_memory_ops, &(struct queue_options){0}, &error);
-    g_assert_no_error(error);
+    api.queue = open_queue(&slow, f->publish_delay_ms);
     api.intake = intake_start(api.queue, &(struct intake_options){
                                              .batch_max = 1024,
                                              .inflight_max = (size_t)f->inflight_max,

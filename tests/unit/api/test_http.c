@@ -5,7 +5,10 @@
 #define HOST    "Host: x\r\n"
 
 /* SLICE for static initialisers. */
-#define BYTES(literal) {(literal), sizeof(literal) - 1}
+#define BYTES(literal)                                                                             \
+    {                                                                                              \
+        (literal), sizeof(literal) - 1                                                             \
+    }
 
 /* The outcome of parsing, with what two readers could disagree on. */
 struct outcome {
@@ -171,8 +174,8 @@ static void test_forgets_the_head_before(void)
     const char *why;
 
     memset(&head, 0xAA, sizeof(head));
-    g_assert_cmpint(
-        http_parse_head(SLICE(OK_HEAD), &scanned, &head, &used, &why), ==, HTTP_PARSE_DONE);
+    g_assert_cmpint(http_parse_head(SLICE(OK_HEAD), &scanned, &head, &used, &why), ==,
+                    HTTP_PARSE_DONE);
     g_assert_cmpuint(head.header_count, ==, 1);
     g_assert_false(head.is_chunked);
     g_assert_false(head.has_length);
@@ -217,8 +220,10 @@ static const struct refusal {
     {"no_host", BYTES(LINE "\r\n")},
     {"two_hosts", BYTES(LINE HOST HOST "\r\n")},
     {"two_hosts_in_1_0", BYTES("GET / HTTP/1.0\r\n" HOST HOST "\r\n")},
-    {"length_and_chunked", BYTES(LINE HOST "Content-Length: 7\r\nTransfer-Encoding: chunked\r\n\r\n")},
-    {"chunked_and_length", BYTES(LINE HOST "Transfer-Encoding: chunked\r\nContent-Length: 7\r\n\r\n")},
+    {"length_and_chunked",
+     BYTES(LINE HOST "Content-Length: 7\r\nTransfer-Encoding: chunked\r\n\r\n")},
+    {"chunked_and_length",
+     BYTES(LINE HOST "Transfer-Encoding: chunked\r\nContent-Length: 7\r\n\r\n")},
     {"two_lengths", BYTES(LINE HOST "Content-Length: 7\r\nContent-Length: 8\r\n\r\n")},
     {"two_equal_lengths", BYTES(LINE HOST "Content-Length: 7\r\ncontent-length: 7\r\n\r\n")},
     {"length_list", BYTES(LINE HOST "Content-Length: 7, 7\r\n\r\n")},
@@ -232,10 +237,12 @@ static const struct refusal {
     {"unknown_coding", BYTES(LINE HOST "Transfer-Encoding: gzip\r\n\r\n")},
     {"coding_list", BYTES(LINE HOST "Transfer-Encoding: gzip, chunked\r\n\r\n")},
     {"coding_twice", BYTES(LINE HOST "Transfer-Encoding: chunked, chunked\r\n\r\n")},
-    {"two_codings", BYTES(LINE HOST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n")},
+    {"two_codings",
+     BYTES(LINE HOST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n")},
     {"coding_identity", BYTES(LINE HOST "Transfer-Encoding: identity\r\n\r\n")},
     {"coding_quoted", BYTES(LINE HOST "Transfer-Encoding: \"chunked\"\r\n\r\n")},
-    {"coding_vertical_tab", BYTES(LINE HOST "Transfer-Encoding: \x0b" "chunked\r\n\r\n")},
+    {"coding_vertical_tab", BYTES(LINE HOST "Transfer-Encoding: \x0b"
+                                            "chunked\r\n\r\n")},
     {"coding_in_1_0", BYTES("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n")},
     {"no_colon", BYTES(LINE HOST "Content-Length 7\r\n\r\n")},
     {"no_name", BYTES(LINE HOST ": 7\r\n\r\n")},
@@ -458,20 +465,13 @@ static void test_decodes_percent(void)
         bool plus_is_space;
         const char *out; /* NULL: refused */
     } CASES[] = {
-        {"", false, ""},
-        {"abc", false, "abc"},
-        {"a%20b", false, "a b"},
-        {"%C3%a9", false, "\xc3\xa9"},
-        {"a+b", false, "a+b"},
-        {"a+b", true, "a b"},
-        {"a%2Bb", true, "a+b"},
-        {"%2F", false, "/"},
-        {"%", false, NULL},
-        {"%2", false, NULL},
-        {"a%zz", false, NULL},
-        {"%2g", false, NULL},
-        {"%00", false, NULL},
-        {"%%20", false, NULL},
+        {"", false, ""},         {"abc", false, "abc"},
+        {"a%20b", false, "a b"}, {"%C3%a9", false, "\xc3\xa9"},
+        {"a+b", false, "a+b"},   {"a+b", true, "a b"},
+        {"a%2Bb", true, "a+b"},  {"%2F", false, "/"},
+        {"%", false, NULL},      {"%2", false, NULL},
+        {"a%zz", false, NULL},   {"%2g", false, NULL},
+        {"%00", false, NULL},    {"%%20", false, NULL},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(CASES); i++) {
@@ -497,7 +497,8 @@ int main(int argc, char **argv)
                     test_keep_alive_follows_version_and_connection);
     g_test_add_func("/http/reads_framing_headers", test_reads_framing_headers);
     g_test_add_func("/http/forgets_the_head_before", test_forgets_the_head_before);
-    g_test_add_func("/http/an_enormous_length_does_not_wrap", test_an_enormous_length_does_not_wrap);
+    g_test_add_func("/http/an_enormous_length_does_not_wrap",
+                    test_an_enormous_length_does_not_wrap);
     for (size_t i = 0; i < G_N_ELEMENTS(REFUSALS); i++) {
         g_autofree char *path = g_strdup_printf("/http/refuses/%s", REFUSALS[i].name);
 

@@ -69,9 +69,18 @@ static void test_literal_segments_come_first(void)
 
 static void test_other_paths_are_404(void)
 {
-    static const char *const PATHS[] = {"/thing",    "/things/",   "/things//", "/thingsx",
-                                        "/things/a/", "//things",  "/Things",   "/things/a/versions",
-                                        "/things//versions/1", "/things/a/versions/1/", "*", ""};
+    static const char *const PATHS[] = {"/thing",
+                                        "/things/",
+                                        "/things//",
+                                        "/thingsx",
+                                        "/things/a/",
+                                        "//things",
+                                        "/Things",
+                                        "/things/a/versions",
+                                        "/things//versions/1",
+                                        "/things/a/versions/1/",
+                                        "*",
+                                        ""};
 
     for (size_t i = 0; i < G_N_ELEMENTS(PATHS); i++) {
         struct found f = find(HTTP_GET, PATHS[i]);

@@ -96,6 +96,32 @@ static void test_next_life(void)
     rig_done(&rig);
 }
 
+/* The due time is a day away, though no wait is longer than a millisecond or two. */
+static void test_clock_set_back(void)
+{
+    struct store_outcome outcome = {.kind = STORE_RETRY,
+                                    .seq = 1,
+                                    .attempt = 1,
+                                    .worker_id = "worker-1",
+                                    .reason = "processing_failed",
+                                    .error = "text",
+                                    .first_failed_at_us = RIG_ARRIVED_US,
+                                    .retry_at_us = clock_now_us() + 24 * HOUR_MS * 1000};
+    struct store_settlement what = {.outcomes = &outcome, .count = 1, .position = 1};
+    g_autoptr(GError) error = NULL;
+    struct rig rig;
+
+    rig_init(&rig);
+    rig.options.backoff_ms = 1;
+    rig_publish_many(&rig, "e", 1);
+    store_settle(rig.store, &what, &error);
+    g_assert_no_error(error);
+    rig_start(&rig);
+    rig_wait_settled(&rig, 1);
+    g_assert_cmpint(rig_event(&rig, "e0")->attempt, ==, 2);
+    rig_done(&rig);
+}
+
 static void test_many(void)
 {
     struct rig rig;
@@ -211,6 +237,7 @@ int main(int argc, char **argv)
     g_test_add_func("/retries/failed_message_waits_and_blocks_nobody", test_waits_its_time);
     g_test_add_func("/retries/message_is_processed_when_due", test_survives);
     g_test_add_func("/retries/due_messages_of_an_earlier_life_are_tried", test_next_life);
+    g_test_add_func("/retries/clock_set_back_holds_nobody_up", test_clock_set_back);
     g_test_add_func("/retries/more_than_one_batch_is_tried", test_many);
     g_test_add_func("/retries/time_of_the_first_failure_is_kept", test_keeps_first_time);
     g_test_add_func("/retries/message_the_queue_has_lost_ends_as_failed", test_lost_message);
