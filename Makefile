@@ -10,7 +10,7 @@ PREFIX  ?= /usr/local
 NINJA   := ninja $(if $(MAKE_TERMOUT),,--quiet)
 
 RELEASE_OPTIONS := --buildtype=release -Dhardening=true -Dtests=false -Db_lto=true -Db_pie=true \
-	--prefix=$(abspath $(PREFIX))
+	--prefix=/
 
 .PHONY: help run build test check demo bench format lint tsan fuzz install clean
 
@@ -33,12 +33,12 @@ run: build
 build:
 	@scripts/bootstrap build
 	@scripts/configure $(RELEASE) $(RELEASE_OPTIONS)
-	@ninja -C $(RELEASE) eventflow
+	@$(NINJA) -C $(RELEASE) eventflow
 
 test:
 	@scripts/bootstrap test
 	@scripts/configure $(CHECKED) -Db_sanitize=address,undefined -Dtest_hooks=true
-	@ninja -C $(CHECKED)
+	@$(NINJA) -C $(CHECKED)
 	@$(PYTHON) scripts/run_tests.py --build $(CHECKED) --tools $(VENDOR)
 
 check:
@@ -50,16 +50,17 @@ demo: build
 bench:
 	@scripts/bootstrap bench
 	@scripts/configure $(RELEASE) $(RELEASE_OPTIONS)
-	@ninja -C $(RELEASE) eventflow bench-programs
+	@$(NINJA) -C $(RELEASE) eventflow bench-programs
 	@$(PYTHON) bench/run.py --build $(RELEASE)
 
 lint:
 	@scripts/bootstrap lint
 	@scripts/configure build/lint-gcc --werror
-	@ninja -C build/lint-gcc
+	@$(NINJA) -C build/lint-gcc
 	@CC=clang scripts/configure build/lint-clang --werror
-	@ninja -C build/lint-clang
-	@find src tests bench -name '*.[ch]' -print0 | xargs -0 clang-format-14 --dry-run --Werror
+	@$(NINJA) -C build/lint-clang
+	@find src tests bench -name '*.[ch]' -print0 | xargs -0 clang-format-14 --dry-run --Werror --ferror-limit=1 || \
+		{ echo "lint: make format puts the layout right" >&2; exit 1; }
 	@echo "lint: clean"
 
 format:
@@ -81,8 +82,11 @@ fuzz:
 	@$(NINJA) -C build/fuzz fuzz-programs
 	@scripts/fuzz build/fuzz $(or $(SECONDS),20)
 
+# PREFIX stands in front of the prefix / of the build, so that another one needs no other build.
 install: build
-	@meson install -C $(RELEASE) --no-rebuild
+	@mkdir -p "$(DESTDIR)$(abspath $(PREFIX))" && test -w "$(DESTDIR)$(abspath $(PREFIX))" || \
+		{ echo "install: cannot write below $(PREFIX): use sudo or another PREFIX" >&2; exit 1; }
+	@DESTDIR="$(DESTDIR)$(abspath $(PREFIX))" meson install -C $(RELEASE) --no-rebuild
 
 clean:
 	rm -rf build

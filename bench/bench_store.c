@@ -162,7 +162,6 @@ int main(int argc, char **argv)
             (double)(clock_monotonic_us() - start_us) / 1000.0, (double)sum.dedupe_memory / 1e6);
     store_close(b.s);
     arena_done(&b.arena);
-    g_print("files are in %s\n", folder);
     g_free(folder);
     return 0;
 }

@@ -21,6 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 MICRO = ["flat", "pattern", "queue", "store"]
+MICRO_WITH_FILES = {"queue", "store"}
 
 
 def free_port(first=19080):
@@ -123,6 +124,12 @@ def print_rate(what, values):
           f"(min {min(values):,.0f}, max {max(values):,.0f}, {len(values)} runs)", flush=True)
 
 
+def run_micro(build, name):
+    with tempfile.TemporaryDirectory(prefix="eventflow-bench-") as folder:
+        files = [folder] if name in MICRO_WITH_FILES else []
+        subprocess.run([build / "bench" / f"bench_{name}", *files], check=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
     parser.add_argument("--build", type=Path, default=ROOT / "build/release")
@@ -134,7 +141,7 @@ def main():
     if options.only != "end-to-end":
         for name in MICRO:
             print(f"== {name}", flush=True)
-            subprocess.run([options.build / "bench" / f"bench_{name}"], check=True)
+            run_micro(options.build, name)
     if options.only == "micro":
         return
     print("== end to end: accepted and processed, load generator included")

@@ -61,7 +61,8 @@ def count_junit(path):
 
 def environment(tools, **more):
     """Ours, with the unpacked tools (promtool) within reach."""
-    return {**os.environ, "PATH": f"{os.environ['PATH']}:{tools / 'usr/bin'}", **more}
+    return {**os.environ, "PATH": f"{os.environ['PATH']}:{tools / 'usr/bin'}",
+            "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1", **more}
 
 
 def run_meson(tally, build, tools):

@@ -6,7 +6,7 @@
 #include "common/config.h"
 
 static const struct command *const COMMANDS[] = {
-    &command_serve, &command_send,   &command_campaign, &command_events,
+    &command_serve,  &command_send,   &command_campaign, &command_events,
     &command_failed, &command_doctor, &command_config,
 };
 

@@ -1,4 +1,8 @@
-/* Counting comes before dealing: the caps must hold for connections that are still on their way. */
+/* acceptor: one thread takes all connections; the caps are kept here, before anything is read.
+ *
+ * Counting comes before dealing: the caps must hold for connections that are still on their way
+ * to their loop, otherwise a burst would pass them. Dealing is a mail to the chosen loop.
+ * Deliberately missing: a queue of its own. What is not accepted waits in the kernel's backlog. */
 #include "api/acceptor.h"
 
 #include <errno.h>
@@ -11,8 +15,10 @@
 #include "api/loop.h"
 #include "common/log.h"
 
-#define ACCEPTOR_ROUND_MAX 128 /* connections taken from one listener before others have a turn */
+#define ACCEPTOR_DRAIN_ROUNDS 32  /* 4,096 connections: as many as the backlog holds */
+#define ACCEPTOR_ROUND_MAX    128 /* connections taken from one listener before others have a turn */
 
+/* One listening socket as epoll sees it. */
 struct door_watch {
     struct watch watch; /* first */
     struct acceptor *acceptor;
@@ -31,12 +37,13 @@ struct acceptor {
 /* A connection on its way to its loop. */
 struct newcomer {
     struct loop_mail mail; /* first */
-    int fd;
+    int fd;                /* owned until conn_open takes it */
     unsigned door;
-    uint64_t peer;
+    uint64_t peer; /* entered in peers */
 };
 
-/* On the thread of the loop that it was dealt to. */
+/* On the thread of the loop that it was dealt to. A loop that drains meanwhile still gives the
+ * connection its one look: a request may be there. */
 static void newcomer_arrive(struct loop *loop, struct loop_mail *mail)
 {
     struct newcomer *n = (struct newcomer *)mail;
@@ -50,7 +57,9 @@ static void newcomer_arrive(struct loop *loop, struct loop_mail *mail)
 /* ---- one connection -------------------------------------------------------------------------- */
 
 /* Connections live long and are alike, so their number is a good measure of a loop's load. */
-/* While draining the other loops may have ended: only our own still takes connections. */
+/* The loop with the fewest connections: they live long and are alike, so their number is a good
+ * measure of a loop's load. While draining the other loops may have ended: only our own still takes
+ * connections. */
 static struct loop *find_emptiest_loop(const struct acceptor *a)
 {
     const struct server *s = a->loop->server;
@@ -59,13 +68,15 @@ static struct loop *find_emptiest_loop(const struct acceptor *a)
     if (a->loop->is_draining)
         return a->loop;
     for (int i = 1; i < s->loop_count; i++)
+        /* Relaxed: a count that is a little old deals one connection less evenly, no more. */
         if (atomic_load_explicit(&s->loops[i]->connections, memory_order_relaxed) <
             atomic_load_explicit(&best->connections, memory_order_relaxed))
             best = s->loops[i];
     return best;
 }
 
-/* Over a limit: told so if there are not too many of those, too, else just closed. */
+/* Over a limit: told so if there are not too many of those, too, else just closed. Takes the
+ * socket. The 503 costs a connection for as long as it lingers, hence the second limit. */
 static void acceptor_refuse(struct acceptor *a, int fd, unsigned door, const char *why)
 {
     struct server *s = a->loop->server;
@@ -84,7 +95,8 @@ static void acceptor_refuse(struct acceptor *a, int fd, unsigned door, const cha
     conn_run(c);
 }
 
-/* The first loop's own connections need no mail. */
+/* The first loop's own connections need no mail. Takes the socket; it counts as open from here on,
+ * wherever it is. */
 static void acceptor_deal(struct acceptor *a, int fd, unsigned door, uint64_t peer)
 {
     struct server *s = a->loop->server;
@@ -109,7 +121,8 @@ static void acceptor_deal(struct acceptor *a, int fd, unsigned door, uint64_t pe
     loop_put(loop, &n->mail);
 }
 
-/* The caps are looked at in the order of their cost. */
+/* The caps are looked at in the order of their cost. Only this thread adds to connections, so the
+ * look and the count cannot be split by another one. */
 static void acceptor_take(struct acceptor *a, int fd, unsigned door, const struct sockaddr *address)
 {
     struct server *s = a->loop->server;
@@ -126,6 +139,7 @@ static void acceptor_take(struct acceptor *a, int fd, unsigned door, const struc
 
 /* ---- the listeners --------------------------------------------------------------------------- */
 
+/* Sets what is watched at all listeners: EPOLLIN, or 0 for nothing. */
 static void acceptor_listen(struct acceptor *a, uint32_t events)
 {
     for (size_t i = 0; i < a->door_count; i++) {
@@ -136,7 +150,8 @@ static void acceptor_listen(struct acceptor *a, uint32_t events)
     }
 }
 
-/* The listener stays readable while descriptors are missing, so it must not be watched then. */
+/* The listener stays readable while descriptors are missing, so it must not be watched then.
+ * Waiting clients stay in the kernel's backlog meanwhile. */
 static void acceptor_pause(struct acceptor *a, int number)
 {
     log_warn(LOG_MSG("cannot accept connections, trying again soon"),
@@ -145,13 +160,15 @@ static void acceptor_pause(struct acceptor *a, int number)
     a->resume_us = a->loop->now_us + ACCEPTOR_PAUSE_MS * 1000;
 }
 
-/* Errors that say "we lack something"; every other one concerns only that one connection. */
+/* Errors that say "we lack something"; every other one concerns only that one connection.
+ * Source: accept(2), ERRORS. */
 static bool is_shortage(int number)
 {
     return number == EMFILE || number == ENFILE || number == ENOBUFS || number == ENOMEM;
 }
 
-/* Level-triggered: what is left in the backlog after a round is reported again. */
+/* Level-triggered: what is left in the backlog after a round is reported again. The bound on a
+ * round keeps a flood of new connections from starving the open ones. */
 static void acceptor_ready(struct watch *w, uint32_t events)
 {
     struct door_watch *d = (struct door_watch *)w;
@@ -175,6 +192,7 @@ static void acceptor_ready(struct watch *w, uint32_t events)
     }
 }
 
+/* Watches all sockets of one door. At the start only, so failing is final. */
 static void acceptor_add(struct acceptor *a, const struct listener *l, unsigned door)
 {
     for (size_t i = 0; i < l->count; i++) {
@@ -208,16 +226,20 @@ void acceptor_resume(struct acceptor *a)
     acceptor_listen(a, EPOLLIN);
 }
 
+/* A closed socket leaves the epoll by itself; fd -1 keeps a later acceptor_listen from naming
+ * another descriptor that got the same number. */
 void acceptor_drain(struct acceptor *a)
 {
     for (size_t i = 0; i < a->door_count; i++)
         if (a->doors[i].door == ROUTE_MAIN) {
-            acceptor_ready(&a->doors[i].watch, 0);
+            for (int round = 0; round < ACCEPTOR_DRAIN_ROUNDS; round++)
+                acceptor_ready(&a->doors[i].watch, 0);
             a->doors[i].watch.fd = -1;
         }
     listener_close(&a->loop->server->main_door);
 }
 
+/* A door that was closed before is all zero, which listener_close accepts. */
 void acceptor_close(struct acceptor *a)
 {
     if (a == NULL)

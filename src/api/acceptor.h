@@ -13,6 +13,7 @@
 
 #include <stdint.h>
 
+/* Units: milliseconds. Long enough not to spin, short enough that nobody notices. */
 #define ACCEPTOR_PAUSE_MS    100
 #define ACCEPTOR_REFUSED_MAX 64 /* connections over the limit that are told so at the same time */
 
@@ -26,8 +27,8 @@ struct acceptor *acceptor_open(struct loop *loop);
 int64_t acceptor_resume_at(const struct acceptor *a);
 void acceptor_resume(struct acceptor *a);
 
-/* Closes the main door, after taking what waits in its backlog. The metrics door stays open, so that
- * probes are told "not ready" until the end. Not inside the round of events. */
+/* Closes the main door, after taking what waits in its backlog. The metrics door stays open, so
+ * that probes are told "not ready" until the end. Not inside the round of events. */
 void acceptor_drain(struct acceptor *a);
 
 /* Closes both doors. Accepts NULL; frees. */

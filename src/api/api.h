@@ -14,18 +14,23 @@
 #include "queue/queue.h"
 #include "store/store.h"
 
+struct replays;
+
+/* Immutable once the server runs, except the two atomics; the parts lock for themselves. Borrowed,
+ * all of it. */
 struct api {
     struct queue *queue;
     struct store *store;
-    struct intake *intake;
-    struct rate *received_rate; /* sampled by the housekeeper */
-    struct rate *processed_rate;
-    const char *durability; /* "full"; shown by health */
-    int64_t started_us;     /* wall clock */
-    int64_t started_monotonic_us; /* for the uptime: the wall clock may be set back */
-    struct intake_limits intake_limits;
-    atomic_bool is_draining; /* SIGTERM seen: ready answers 503 */
-    atomic_bool is_broken;   /* a commit failed: nothing is accepted any more */
+    struct intake *intake;              /* takes POST /events and replays */
+    struct replays *replays;            /* failures queued again by this process */
+    struct rate *received_rate;         /* sampled by the housekeeper */
+    struct rate *processed_rate;        /* the same */
+    const char *durability;             /* "full"; shown by health */
+    int64_t started_us;                 /* wall clock */
+    int64_t started_monotonic_us;       /* for the uptime: the wall clock may be set back */
+    struct intake_limits intake_limits; /* of one request to POST /events */
+    atomic_bool is_draining;            /* SIGTERM seen: ready answers 503 */
+    atomic_bool is_broken;              /* a commit failed: nothing is accepted any more */
 };
 
 #endif

@@ -1,18 +1,27 @@
+/* body: the bytes behind a head, read where it costs least.
+ *
+ * A small body lies behind its head in the read buffer and is never copied; a large or chunked
+ * one grows in a buffer of its own, by what really arrives and not by what the client declares.
+ * Limits are checked before a byte is kept. Each kind has its reader in one table.
+ * Deliberately missing: streaming to the handler. A body is complete before anyone looks at it. */
 #include "api/conn.h"
 
 #include "api/exchange.h"
 
+/* Bytes of the first allocation, so that a growing body is copied a few times only. */
 #define BODY_ROOM_MIN (64 * 1024)
 
 /* A body is read where it costs least: a small one lies behind its head in the read buffer and is
  * never copied; a large or chunked one grows in a buffer of its own, by what really arrives and not
  * by what the client declares. Limits are checked before a byte is kept. */
 
+/* The body inside the read buffer; all of it must be there. */
 static struct slice in_place(const struct conn *c, const struct http_head *head)
 {
     return slice_of(c->in + c->head_end, (size_t)head->content_length);
 }
 
+/* A chunked body may be here as well, but only its decoder can tell, so it is not asked. */
 bool body_is_here(const struct conn *c, const struct http_head *head)
 {
     if (c->body_kind == BODY_NONE)
@@ -20,7 +29,8 @@ bool body_is_here(const struct conn *c, const struct http_head *head)
     return c->body_kind == BODY_IN_PLACE && c->in_end - c->head_end >= (size_t)head->content_length;
 }
 
-/* Room for size more bytes, at least doubling, never above the limit that was checked before. */
+/* Room for size more bytes, at least doubling, never above the limit that was checked before. The
+ * caller makes sure that size fits below max. */
 static void body_reserve(struct conn *c, size_t size, size_t max)
 {
     size_t room = c->body_room;
@@ -32,6 +42,7 @@ static void body_reserve(struct conn *c, size_t size, size_t max)
     c->body = g_realloc(c->body, c->body_room);
 }
 
+/* Copies the bytes behind what was kept before; the caller has checked them against max. */
 static void body_append(struct conn *c, const char *bytes, size_t size, size_t max)
 {
     if (size == 0)
@@ -41,6 +52,7 @@ static void body_append(struct conn *c, const char *bytes, size_t size, size_t m
     c->body_size += size;
 }
 
+/* The kind is a matter of the head alone; only the buffered one moves bytes. */
 void body_start(struct conn *c, const struct http_head *head)
 {
     size_t here = c->in_end - c->head_end;
@@ -66,11 +78,13 @@ void body_start(struct conn *c, const struct http_head *head)
 
 /* ---- one reader for each kind ---------------------------------------------------------------- */
 
+/* What a read that gave no bytes means for the body. */
 static enum body_result body_result_of(enum conn_fill fill)
 {
     return fill == CONN_FILL_END ? BODY_CLOSED : BODY_WAIT;
 }
 
+/* Always complete: there is nothing to read. */
 static enum body_result read_none(struct conn *c, const struct http_head *head, struct slice *body,
                                   const char **why)
 {
@@ -81,7 +95,8 @@ static enum body_result read_none(struct conn *c, const struct http_head *head, 
     return BODY_DONE;
 }
 
-/* May read into the next, pipelined request; body_finish leaves that for the next head. */
+/* May read into the next, pipelined request; body_finish leaves that for the next head. The room
+ * behind the head is enough, body_start has seen to it. The body is borrowed from the buffer. */
 static enum body_result read_in_place(struct conn *c, const struct http_head *head,
                                       struct slice *body, const char **why)
 {
@@ -98,7 +113,8 @@ static enum body_result read_in_place(struct conn *c, const struct http_head *he
     return BODY_DONE;
 }
 
-/* Reads at most up to the end of the body, so nothing of a next request gets in. */
+/* Reads at most up to the end of the body, so nothing of a next request gets in. The buffer doubles
+ * with what arrived, so a client that declares much and sends little costs little. */
 static enum body_result read_buffered(struct conn *c, const struct http_head *head,
                                       struct slice *body, const char **why)
 {
@@ -120,7 +136,8 @@ static enum body_result read_buffered(struct conn *c, const struct http_head *he
     return BODY_DONE;
 }
 
-/* Decodes what lies behind the head and keeps what follows the body (a pipelined request). */
+/* Decodes what lies behind the head and keeps what follows the body (a pipelined request). LARGE is
+ * found by the first byte too many, before it is kept. The memmove moves at most one buffer. */
 static enum body_result decode_chunks(struct conn *c, const char **why)
 {
     size_t max = (size_t)c->loop->server->options.body_max;
@@ -130,6 +147,7 @@ static enum body_result decode_chunks(struct conn *c, const char **why)
     size_t written;
     enum http_parse result = http_chunked_decode(&c->chunked, bytes, size, &used, &written, why);
 
+    /* Trailers that are too large are broken framing like the rest: one answer for all, 400. */
     if (result == HTTP_PARSE_BAD || result == HTTP_PARSE_LARGE)
         return BODY_BAD;
     if (written > max - c->body_size)
@@ -140,7 +158,8 @@ static enum body_result decode_chunks(struct conn *c, const char **why)
     return result == HTTP_PARSE_DONE ? BODY_DONE : BODY_WAIT;
 }
 
-/* The read buffer behind the head is used again and again: what was decoded has moved on. */
+/* The read buffer behind the head is used again and again: what was decoded has moved on. Decodes
+ * first: the head's last read may have brought all of the body already. */
 static enum body_result read_chunked(struct conn *c, const struct http_head *head,
                                      struct slice *body, const char **why)
 {
@@ -161,6 +180,7 @@ static enum body_result read_chunked(struct conn *c, const struct http_head *hea
     return result;
 }
 
+/* One call reads what is there now; see body_read. */
 typedef enum body_result (*body_reader)(struct conn *c, const struct http_head *head,
                                         struct slice *body, const char **why);
 
@@ -177,6 +197,7 @@ enum body_result body_read(struct conn *c, const struct http_head *head, struct 
     return BODY_READERS[c->body_kind](c, head, body, why);
 }
 
+/* The read buffer itself stays: it may hold the next request. */
 void body_finish(struct conn *c, const struct http_head *head)
 {
     /* What a chunked or buffered body left behind its head is the next request. */

@@ -1,6 +1,10 @@
-/* A connection is moved by a table of steps, one for each state. A step either waits for an event
- * (CONN_WAIT) or has changed something (CONN_GO), and then the step of the new state follows; there
- * is no recursion, however many requests are pipelined. */
+/* conn: one connection, moved by a table of steps, one for each state.
+ *
+ * A step either waits for an event (CONN_WAIT) or has changed something (CONN_GO), and then the
+ * step of the new state follows; there is no recursion, however many requests are pipelined.
+ * After CONN_TURN_STEPS the connection goes to the end of the loop's list, so that a client
+ * which always has the next request ready does not starve the others.
+ * Deliberately missing: locks. Everything here runs on the thread of the connection's loop. */
 #include "api/conn.h"
 
 #include <errno.h>
@@ -11,17 +15,20 @@
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
+/* The state is the list in which the deadline stands; moving it starts the new state's time. */
 void conn_set_state(struct conn *c, enum conn_state state)
 {
     deadlines_move(&c->loop->deadlines, &c->deadline, state, c->loop->now_us);
 }
 
 /* A client that shut only its own side (RDHUP) still waits for its answer: no reason to close. An
- * error, or both sides shut, is. */
+ * error, or both sides shut, is. Both kinds of events come together at every edge; which one is of
+ * use, the state's step finds out. */
 static void conn_ready(struct watch *w, uint32_t events)
 {
     struct conn *c = (struct conn *)w;
 
+    /* An event of the same round, taken from epoll before the close: the memory still lives. */
     if (c->deadline.state == CONN_CLOSED)
         return;
     if ((events & (EPOLLERR | EPOLLHUP)) != 0) {
@@ -33,6 +40,8 @@ static void conn_ready(struct watch *w, uint32_t events)
     conn_run(c);
 }
 
+/* Never NULL: one that could not be watched comes back closed, and every function here accepts
+ * that. */
 struct conn *conn_open(struct loop *loop, int fd, unsigned door, uint64_t peer, bool is_counted)
 {
     struct conn *c = g_new0(struct conn, 1);
@@ -54,7 +63,8 @@ struct conn *conn_open(struct loop *loop, int fd, unsigned door, uint64_t peer, 
     return c;
 }
 
-/* The request goes on without us: the other thread still reads what lies in our buffers. */
+/* The request goes on without us: the other thread still reads what lies in our buffers. in and
+ * body move to the exchange, which gives them back when the other thread has returned it. */
 static void conn_abandon(struct conn *c)
 {
     struct exchange *x = c->exchange;
@@ -66,10 +76,14 @@ static void conn_abandon(struct conn *c)
     c->body = NULL;
 }
 
+/* Frees all but the struct itself, to which this round's events may still point; conn_free
+ * follows. */
 void conn_close(struct conn *c)
 {
     if (c->deadline.state == CONN_CLOSED)
         return;
+    /* At another thread: it must not lose the bytes it reads, so the exchange lives on without
+     * us. */
     if (c->exchange != NULL && c->exchange->is_away)
         conn_abandon(c);
     else if (c->exchange != NULL)
@@ -83,6 +97,7 @@ void conn_close(struct conn *c)
     conn_set_state(c, CONN_CLOSED);
 }
 
+/* The counters go down only now, so that a loop which drains waits for its connections' memory. */
 void conn_free(struct conn *c)
 {
     struct loop *loop = c->loop;
@@ -102,6 +117,7 @@ void conn_free(struct conn *c)
 
 /* ---- bytes in -------------------------------------------------------------------------------- */
 
+/* EAGAIN and a short read both clear is_readable: the next edge sets it again. */
 enum conn_fill conn_fill(struct conn *c, char *to, size_t *size)
 {
     size_t asked = *size;
@@ -126,7 +142,8 @@ enum conn_fill conn_fill(struct conn *c, char *to, size_t *size)
     return CONN_FILL_DATA;
 }
 
-/* An idle connection keeps no buffer; neither does one whose bytes are all used. */
+/* An idle connection keeps no buffer; neither does one whose bytes are all used. Accepts that there
+ * is none. */
 static void conn_drop_buffer(struct conn *c)
 {
     loop_give_buffer(c->loop, c->in);
@@ -135,7 +152,8 @@ static void conn_drop_buffer(struct conn *c)
 }
 
 /* Before a head is read no slice points into the buffer. Keeping heads in its first part leaves
- * room behind them for a body. */
+ * room behind them for a body. A slow pipeliner would otherwise move towards the end of the buffer,
+ * request by request. */
 static void conn_compact(struct conn *c)
 {
     if (c->in_start <= HTTP_HEAD_MAX)
@@ -145,7 +163,8 @@ static void conn_compact(struct conn *c)
     c->in_start = 0;
 }
 
-/* Reads behind what is there. */
+/* Reads behind what is there. The buffer is taken only when there is something to read; an empty
+ * one goes back at once. */
 static enum conn_fill conn_fill_head(struct conn *c)
 {
     enum conn_fill fill;
@@ -166,6 +185,7 @@ static enum conn_fill conn_fill_head(struct conn *c)
 
 /* ---- the answer ------------------------------------------------------------------------------ */
 
+/* While draining every answer is the last one of its connection, and says so. */
 void conn_answer(struct conn *c)
 {
     struct exchange *x = c->exchange;
@@ -177,6 +197,8 @@ void conn_answer(struct conn *c)
     conn_set_state(c, CONN_WRITE);
 }
 
+/* A refused head has no exchange yet, so one without a request is made for the answer. A connection
+ * that is closed already stays so. */
 void conn_refuse(struct conn *c, int status, const char *slug, const char *why)
 {
     if (c->deadline.state == CONN_CLOSED)
@@ -188,12 +210,14 @@ void conn_refuse(struct conn *c, int status, const char *slug, const char *why)
     }
     c->closes = true;
     response_problem(&c->exchange->response, &c->exchange->request, status, slug, NULL, "%s", why);
+    /* The only refusal that a later try may escape. */
     if (status == 503)
         response_header(&c->exchange->response, "Retry-After", SLICE("1"));
     conn_answer(c);
 }
 
-/* The answer is out: on to the next request, or to the end. */
+/* The answer is out: on to the next request, or to the end. Bytes that are here already begin the
+ * next request without waiting for epoll, since their edge has been seen. */
 static enum conn_step conn_finish(struct conn *c)
 {
     struct exchange *x = c->exchange;
@@ -202,6 +226,8 @@ static enum conn_step conn_finish(struct conn *c)
     body_finish(c, &x->head);
     exchange_give(x);
     c->exchange = NULL;
+    /* A close that leaves bytes unread would be a reset: first our side is shut, then the rest is
+     * read. */
     if (c->closes) {
         conn_drop_buffer(c);
         c->ops->shut(c);
@@ -215,7 +241,8 @@ static enum conn_step conn_finish(struct conn *c)
     return CONN_GO;
 }
 
-/* What is left to send; at most two parts. */
+/* What is left to send; at most two parts. Head and body go out together, without being copied into
+ * one. Returns how many parts, 0 = all sent. */
 static int conn_left(const struct conn *c, struct iovec parts[2])
 {
     const struct exchange *x = c->exchange;
@@ -234,7 +261,8 @@ static int conn_left(const struct conn *c, struct iovec parts[2])
     return count;
 }
 
-/* The kernel takes all of it in one go, except when the client reads slower than we answer. */
+/* The kernel takes all of it in one go, except when the client reads slower than we answer. EAGAIN
+ * waits for the next edge of EPOLLOUT; the deadline of CONN_WRITE is running meanwhile. */
 static enum conn_step step_write(struct conn *c)
 {
     struct iovec parts[2];
@@ -257,7 +285,8 @@ static enum conn_step step_write(struct conn *c)
 
 /* ---- the request ----------------------------------------------------------------------------- */
 
-/* From here to the answer nothing is read: that is the pipelining order and the back-pressure. */
+/* From here to the answer nothing is read: that is the pipelining order and the back-pressure. The
+ * state is BUSY while the exchange is away: no deadline runs, since the wait is ours. */
 static enum conn_step conn_dispatch(struct conn *c)
 {
     c->exchange->is_away = !exchange_dispatch(c->exchange);
@@ -269,7 +298,8 @@ static enum conn_step conn_dispatch(struct conn *c)
     return CONN_GO;
 }
 
-/* RFC 9110 section 10.1.1: a client that has begun with the body does not wait for us. */
+/* RFC 9110 section 10.1.1: a client that has begun with the body does not wait for us. false = the
+ * connection was closed. */
 static bool conn_send_continue(struct conn *c, const struct http_head *head)
 {
     static char LINE[] = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -284,7 +314,8 @@ static bool conn_send_continue(struct conn *c, const struct http_head *head)
     return false;
 }
 
-/* What the head alone can refuse is refused before the body is read, and before a 100. */
+/* What the head alone can refuse is refused before the body is read, and before a 100. The head is
+ * parsed and c->exchange holds it. */
 static enum conn_step conn_begin(struct conn *c)
 {
     struct exchange *x = c->exchange;
@@ -311,7 +342,8 @@ static enum conn_step conn_begin(struct conn *c)
 }
 
 /* A head that is complete is never shown to the parser twice, one that is not only from where the
- * last look ended. */
+ * last look ended. After IDLE and HEAD alike. Entering HEAD starts its deadline with the first
+ * byte, and no later byte extends it: that is the answer to clients that dribble. */
 static enum conn_step step_head(struct conn *c)
 {
     static const struct {
@@ -336,6 +368,8 @@ static enum conn_step step_head(struct conn *c)
         if (fill != CONN_FILL_DATA)
             return CONN_WAIT;
     }
+    /* The head is parsed into the exchange's own memory; an incomplete one gives it straight
+     * back. */
     x = exchange_take(c->loop);
     result = http_parse_head(slice_of(c->in + c->in_start, c->in_end - c->in_start), &c->scanned,
                              &x->head, &used, &why);
@@ -351,6 +385,7 @@ static enum conn_step step_head(struct conn *c)
     return CONN_GO;
 }
 
+/* Broken framing ends the connection, since nobody can say where the next request would begin. */
 static enum conn_step step_body(struct conn *c)
 {
     struct exchange *x = c->exchange;
@@ -374,8 +409,9 @@ static enum conn_step step_body(struct conn *c)
     g_assert_not_reached();
 }
 
-/* Reads and forgets, so that the client sees our answer before our close (a close with unread
- * bytes is a reset, which may destroy the answer on its way). */
+/* Reads and forgets, so that the client sees our answer before our close (a close with unread bytes
+ * is a reset, which may destroy the answer on its way). It ends with the client's own close, after
+ * CONN_LINGER_MS, or after too many bytes. Source: RFC 9112 section 9.6. */
 static enum conn_step step_linger(struct conn *c)
 {
     char rest[16384];
@@ -391,6 +427,7 @@ static enum conn_step step_linger(struct conn *c)
     return CONN_WAIT;
 }
 
+/* BUSY waits for the inbox, CLOSED for its burial. */
 static enum conn_step step_nothing(struct conn *c)
 {
     (void)c;
@@ -399,12 +436,14 @@ static enum conn_step step_nothing(struct conn *c)
 
 /* ---- moving on ------------------------------------------------------------------------------- */
 
+/* IDLE and HEAD differ in their deadline only, so they share a step. */
 static enum conn_step (*const STEPS[CONN_STATES])(struct conn *c) = {
     [CONN_IDLE] = step_head,      [CONN_HEAD] = step_head,   [CONN_BODY] = step_body,
     [CONN_BUSY] = step_nothing,   [CONN_WRITE] = step_write, [CONN_LINGER] = step_linger,
     [CONN_CLOSED] = step_nothing,
 };
 
+/* A connection that waits for its next turn is not moved by an event: the turn will look at it. */
 void conn_run(struct conn *c)
 {
     if (c->is_again)
@@ -422,18 +461,21 @@ static void expire_close(struct conn *c)
     conn_close(c);
 }
 
+/* A client that began a request is told why it failed. */
 static void expire_head(struct conn *c)
 {
     conn_refuse(c, 408, "request-timeout", "the request's head did not arrive in time");
     conn_run(c);
 }
 
+/* What of the body came in time is dropped with the connection. */
 static void expire_body(struct conn *c)
 {
     conn_refuse(c, 408, "request-timeout", "the request's body did not arrive in time");
     conn_run(c);
 }
 
+/* BUSY and CLOSED have no deadline, hence no entry. */
 void conn_expire(struct conn *c)
 {
     static void (*const EXPIRE[CONN_STATES])(struct conn *) = {
@@ -445,6 +487,7 @@ void conn_expire(struct conn *c)
     EXPIRE[c->deadline.state](c);
 }
 
+/* is_readable is set without an edge, which costs one read that may find nothing. */
 void conn_close_idle(struct conn *c)
 {
     /* Looks once more: a request may have arrived since the last round. */

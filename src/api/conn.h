@@ -25,7 +25,8 @@
 struct conn;
 struct exchange;
 
-/* How bytes go in and out; TLS will be a second table. Nothing here blocks. */
+/* How bytes go in and out; TLS will be a second table. Nothing here blocks. The socket is closed by
+ * close and by nothing else. */
 struct conn_ops {
     const char *name;
     /* Bytes read, 0 at the end of the stream, -1 with errno (EAGAIN: nothing now). Fewer bytes
@@ -40,6 +41,7 @@ struct conn_ops {
 
 extern const struct conn_ops conn_plain_ops;
 
+/* Where the body of the current request goes. */
 enum body_kind {
     BODY_NONE,
     BODY_IN_PLACE, /* fits behind its head in the read buffer: not copied */
@@ -59,29 +61,31 @@ struct conn {
 
     char *in; /* LOOP_BUFFER_SIZE bytes or NULL; the slices of the open request point into it */
     size_t in_start; /* of the current request */
-    size_t in_end;
+    size_t in_end;   /* behind the last byte read */
     size_t scanned;  /* of its head, see http_parse_head */
     size_t head_end; /* once parsed */
 
     enum body_kind body_kind;
-    char *body; /* BUFFERED, CHUNKED */
-    size_t body_size;
-    size_t body_room;
-    struct http_chunked chunked;
+    char *body;                  /* BUFFERED, CHUNKED */
+    size_t body_size;            /* bytes in body */
+    size_t body_room;            /* bytes allocated */
+    struct http_chunked chunked; /* state of the decoder, CHUNKED only */
 
-    size_t sent;    /* of the answer */
-    size_t dropped; /* while lingering */
-    uint64_t peer;
-    unsigned door;
+    size_t sent;      /* of the answer */
+    size_t dropped;   /* while lingering */
+    uint64_t peer;    /* peers_key of the client's address */
+    unsigned door;    /* ROUTE_MAIN or ROUTE_METRICS: which routes it may use */
     bool is_readable; /* since the last edge, reading has not yet found nothing */
     bool has_hung_up; /* the peer sends no more (it may still read) */
     bool closes;      /* after the current answer */
     bool is_counted;  /* in peers: false for one that is only told to go away */
-    bool is_probe;  /* came through the metrics door while draining */
-    bool is_again;
+    bool is_probe;    /* came through the metrics door while draining */
+    bool is_again;    /* stands in loop->again */
 };
 
+/* What a step answers: nothing more to do now, or look at the (new) state again. */
 enum conn_step { CONN_WAIT, CONN_GO };
+/* What one read gave: bytes, nothing now, or the end of the stream (an error, too). */
 enum conn_fill { CONN_FILL_DATA, CONN_FILL_NOTHING, CONN_FILL_END };
 
 /* Takes the socket. Adds it to the loop. */
@@ -104,8 +108,10 @@ void conn_close_idle(struct conn *c);
 
 /* At once, without a word. The memory lives until conn_free. */
 void conn_close(struct conn *c);
+/* Frees the struct and counts the connection out. At the end of a round only. */
 void conn_free(struct conn *c);
 
+/* Moves it into another state's list; the state's deadline starts now. */
 void conn_set_state(struct conn *c, enum conn_state state);
 
 /* Reads once into to; *size says how much there was room for, then how much came. */

@@ -1,6 +1,10 @@
-/* The lists are GQueues whose links are embedded, so that changing a state allocates nothing. */
+/* deadlines: one list for each state, each in the order of its deadlines by itself.
+ *
+ * The lists are GQueues whose links are embedded, so that changing a state allocates nothing.
+ * Deliberately missing: a heap or a timer wheel. With one constant limit a state none is needed. */
 #include "api/deadlines.h"
 
+/* In microseconds from here on, as all times within the program. */
 void deadlines_init(struct deadlines *d, const int64_t limits_ms[CONN_STATES])
 {
     for (int i = 0; i < CONN_STATES; i++) {
@@ -10,7 +14,7 @@ void deadlines_init(struct deadlines *d, const int64_t limits_ms[CONN_STATES])
 }
 
 /* Time never goes back within a loop and limits are constant, so the end of the list is the place.
- */
+ * A state without a limit still has its list: it tells which connections are in that state. */
 void deadlines_add(struct deadlines *d, struct deadline *item, enum conn_state state,
                    int64_t now_us)
 {
@@ -21,6 +25,7 @@ void deadlines_add(struct deadlines *d, struct deadline *item, enum conn_state s
     g_queue_push_tail_link(&d->lists[state], &item->link);
 }
 
+/* A step that says its own state again, byte by byte, must not gain time by it. */
 void deadlines_move(struct deadlines *d, struct deadline *item, enum conn_state state,
                     int64_t now_us)
 {
@@ -58,6 +63,7 @@ int64_t deadlines_next(const struct deadlines *d)
     return next_us;
 }
 
+/* At most one a call: the caller moves it on and asks again. */
 void *deadlines_find_due(const struct deadlines *d, int64_t now_us)
 {
     for (int i = 0; i < CONN_STATES; i++) {

@@ -46,6 +46,7 @@ void deadlines_add(struct deadlines *d, struct deadline *item, enum conn_state s
 void deadlines_move(struct deadlines *d, struct deadline *item, enum conn_state state,
                     int64_t now_us);
 
+/* Takes it out of its list, for good: before it is freed. */
 void deadlines_remove(struct deadlines *d, struct deadline *item);
 
 /* The earliest deadline of all, INT64_MAX when there is none. */

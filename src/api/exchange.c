@@ -1,4 +1,10 @@
-/* The pool, the checks that need only the head, and the three ways to run a handler. */
+/* exchange: the pool, the checks that need only the head, and the three ways to run a handler.
+ *
+ * The checks stand in the order of exchange_open; the first that fails has written the answer,
+ * and the body is never read. Whatever way a handler runs, its answer comes back to the loop of
+ * the request, which alone talks to the socket.
+ * Deliberately missing: cancelling. When the client goes away, the work goes on without an
+ * answer. */
 #include "api/exchange.h"
 
 #include "api/conn.h"
@@ -8,12 +14,14 @@
 #define EXCHANGES_MAX      256         /* spare ones a loop keeps */
 #define EXCHANGE_BODY_MAX  (64 * 1024) /* a string that grew beyond is not kept */
 #define EXCHANGE_ARENA_MAX (64 * 1024) /* the same for arenas */
-#define CORRELATION_MAX    128
+/* Bytes, as in the queue (QUEUE_KEY_MAX). */
+#define CORRELATION_MAX 128
 
 /* ---- the pool -------------------------------------------------------------------------------- */
 
 /* An exchange is large (a parsed head, two arenas) and lives for microseconds, so it is kept. The
- * last one given back is taken first: its memory is still in the cache. */
+ * last one given back is taken first: its memory is still in the cache. Owned by its loop, whose
+ * pool it returns to. */
 static struct exchange *exchange_new(struct loop *loop)
 {
     struct exchange *x = g_new0(struct exchange, 1);
@@ -30,6 +38,7 @@ void exchange_free(struct exchange *x)
 {
     if (x == NULL)
         return;
+    /* The job's problems own memory outside of its arena. */
     intake_job_done(&x->job);
     arena_done(&x->request.arena);
     g_string_free(x->answer, TRUE);
@@ -39,6 +48,7 @@ void exchange_free(struct exchange *x)
     g_free(x);
 }
 
+/* Loop thread only, like exchange_give: the pool has no lock. */
 struct exchange *exchange_take(struct loop *loop)
 {
     if (loop->exchanges->len == 0)
@@ -46,7 +56,8 @@ struct exchange *exchange_take(struct loop *loop)
     return g_ptr_array_steal_index_fast(loop->exchanges, loop->exchanges->len - 1);
 }
 
-/* A reset arena holds one block; one that a large request left behind is given back. */
+/* A reset arena holds one block; one that a large request left behind is given back. Returns it by
+ * value, for the struct that is set to zero around it. */
 static struct arena reuse_arena(struct arena *a)
 {
     arena_reset(a);
@@ -56,7 +67,8 @@ static struct arena reuse_arena(struct arena *a)
 }
 
 /* Makes the job as new. Its arena is kept, except when problems were collected: those own memory
- * that only intake_job_done knows how to free. */
+ * that only intake_job_done knows how to free. A job that was never begun has nothing to reset,
+ * which is the case for all routes but one. */
 static void exchange_reset_job(struct exchange *x)
 {
     struct arena arena;
@@ -72,6 +84,7 @@ static void exchange_reset_job(struct exchange *x)
     x->job = (struct intake_job){.arena = arena};
 }
 
+/* As new, but with its memory. Buffers of a client that went away are given back here. */
 static void exchange_reset(struct exchange *x)
 {
     struct arena arena;
@@ -87,10 +100,12 @@ static void exchange_reset(struct exchange *x)
     x->conn = NULL;
     x->group = NULL;
     x->is_bare = x->is_away = false;
+    /* The parser sets the head's fields itself; these are looked at even without a parsed head. */
     x->head.header_count = 0;
     x->head.content_length = 0;
 }
 
+/* One whose answer was large is freed: the pool must not keep the size of the largest answers. */
 void exchange_give(struct exchange *x)
 {
     struct loop *loop = x->loop;
@@ -108,7 +123,8 @@ void exchange_give(struct exchange *x)
 
 /* ---- reading the head ------------------------------------------------------------------------ */
 
-/* Visible ASCII: it goes into headers, logs and tables. */
+/* Visible ASCII: it goes into headers, logs and tables. What the client sent otherwise is ignored,
+ * not refused: the id serves tracing only. */
 static bool is_correlation(struct slice s)
 {
     if (s.size == 0 || s.size > CORRELATION_MAX)
@@ -119,13 +135,15 @@ static bool is_correlation(struct slice s)
     return true;
 }
 
+/* It lives in the exchange itself. */
 static void exchange_make_correlation(struct exchange *x)
 {
     loop_make_id(x->loop, x->correlation);
     x->request.correlation_id = slice_of(x->correlation, 32);
 }
 
-/* X-Correlation-Id, else the trace id, else a made one. What is not well-formed is ignored. */
+/* X-Correlation-Id, else the trace id, else a made one. What is not well-formed is ignored.
+ * Source: W3C Trace Context, section 3.2.2 (traceparent). */
 static void read_correlation(struct exchange *x)
 {
     struct request *r = &x->request;
@@ -144,6 +162,7 @@ static void read_correlation(struct exchange *x)
         exchange_make_correlation(x);
 }
 
+/* Splits at the first '?'; a later one belongs to the query (RFC 3986 section 3.4). */
 static void read_target(struct exchange *x)
 {
     struct request *r = &x->request;
@@ -160,6 +179,8 @@ static void read_target(struct exchange *x)
 
 /* ---- checks before the body ------------------------------------------------------------------ */
 
+/* 405 with the Allow header that RFC 9110 section 15.5.6 demands. allowed: bits as in
+ * route_find. */
 static void answer_not_allowed(struct exchange *x, unsigned allowed)
 {
     GString *names = g_string_new(NULL);
@@ -177,6 +198,7 @@ static void answer_not_allowed(struct exchange *x, unsigned allowed)
 
 /* The checks are made in this order by exchange_open; the first that fails has answered. */
 
+/* Sets request.route and the encoded params; 404 or 405 otherwise. */
 static bool check_route(struct exchange *x, unsigned door)
 {
     struct request *r = &x->request;
@@ -194,7 +216,8 @@ static bool check_route(struct exchange *x, unsigned door)
     return false;
 }
 
-/* "%2F" in a segment is a slash in an id, not a border of segments: hence decoded only now. */
+/* "%2F" in a segment is a slash in an id, not a border of segments: hence decoded only now. A bad
+ * escape is 400: no id could be meant by it. */
 static bool check_params(struct exchange *x)
 {
     struct request *r = &x->request;
@@ -213,12 +236,14 @@ static bool check_params(struct exchange *x)
     return true;
 }
 
+/* As the head declares it, be it here or not. */
 static bool has_body(const struct http_head *head)
 {
     return head->is_chunked || head->content_length > 0;
 }
 
-/* Chunked bodies declare nothing; body.c counts them. */
+/* Chunked bodies declare nothing; body.c counts them. 413 by the declared size alone, so that the
+ * body need not be read. */
 static bool check_size(struct exchange *x)
 {
     int64_t max = x->loop->server->options.body_max;
@@ -236,13 +261,14 @@ static bool equals_ignoring_case(struct slice a, struct slice b)
     return a.size == b.size && (a.size == 0 || g_ascii_strncasecmp(a.data, b.data, a.size) == 0);
 }
 
-/* ASCII is UTF-8. */
+/* ASCII is UTF-8. us-ascii is let in because its bytes are the same; latin-1 is not. */
 static bool is_utf8_name(struct slice s)
 {
     return equals_ignoring_case(s, SLICE("utf-8")) || equals_ignoring_case(s, SLICE("\"utf-8\"")) ||
            equals_ignoring_case(s, SLICE("us-ascii"));
 }
 
+/* Without blanks and tabs at both ends. */
 static struct slice trim_space(struct slice s)
 {
     while (s.size > 0 && (s.data[0] == ' ' || s.data[0] == '\t'))
@@ -252,7 +278,8 @@ static struct slice trim_space(struct slice s)
     return s;
 }
 
-/* Cuts the parameters off a Content-Type. false when they name another charset than UTF-8. */
+/* Cuts the parameters off a Content-Type. false when they name another charset than UTF-8. *media
+ * is cut down to type/subtype. Source: RFC 9110 section 8.3.1; other parameters are ignored. */
 static bool read_media(struct slice *media)
 {
     struct slice rest = *media;
@@ -269,13 +296,15 @@ static bool read_media(struct slice *media)
         mark = rest.size > 0 ? memchr(rest.data, ';', rest.size) : NULL;
         one =
             trim_space(slice_of(rest.data, mark != NULL ? (size_t)(mark - rest.data) : rest.size));
+        /* 8 = strlen("charset="). */
         if (one.size > 8 && equals_ignoring_case(slice_of(one.data, 8), SLICE("charset=")))
             is_utf8 = is_utf8_name(slice_of(one.data + 8, one.size - 8));
     }
     return is_utf8;
 }
 
-/* Looks media up in a route's list. */
+/* Looks media up in a route's list. The list is separated by single spaces; types are compared
+ * ignoring case (RFC 9110 section 8.3.1). */
 static bool is_listed(const char *list, struct slice media)
 {
     const char *p = list;
@@ -290,6 +319,7 @@ static bool is_listed(const char *list, struct slice media)
     return false;
 }
 
+/* 415 with the list of what the route takes. */
 static void answer_media(struct exchange *x)
 {
     g_auto(GStrv) types = g_strsplit(x->request.route->media, " ", -1);
@@ -299,7 +329,8 @@ static void answer_media(struct exchange *x)
                      "accepted here, in UTF-8: %s", list);
 }
 
-/* Guessing what bytes are meant to be is how wrong data gets in, so the type must be listed. */
+/* Guessing what bytes are meant to be is how wrong data gets in, so the type must be listed. A
+ * route that takes no body ignores one: it is read and dropped. */
 static bool check_media(struct exchange *x)
 {
     struct request *r = &x->request;
@@ -321,7 +352,8 @@ static bool check_media(struct exchange *x)
 }
 
 /* New events are refused early while nothing can become durable. A request that arrives while
- * draining, on a connection that was open already, is served: the committer outlives the loops. */
+ * draining, on a connection that was open already, is served: the committer outlives the loops.
+ * Relaxed: the flag is set once and a request that just misses it is refused by the committer. */
 static bool check_intake(struct exchange *x)
 {
     if (x->request.route->kind != ROUTE_INTAKE ||
@@ -333,6 +365,7 @@ static bool check_intake(struct exchange *x)
     return false;
 }
 
+/* Both times are the round's: requests of one round arrived together. */
 static void exchange_begin(struct exchange *x)
 {
     x->started_us = x->loop->now_us;
@@ -342,6 +375,7 @@ static void exchange_begin(struct exchange *x)
     x->response.content_type = "application/json";
 }
 
+/* Each check may rely on those before it; the query needs the route, the media the route's list. */
 bool exchange_open(struct exchange *x, unsigned door)
 {
     exchange_begin(x);
@@ -353,6 +387,7 @@ bool exchange_open(struct exchange *x, unsigned door)
            check_intake(x);
 }
 
+/* HTTP_OTHER, so that the answer has its body: a HEAD could not be told from the rest. */
 void exchange_open_empty(struct exchange *x)
 {
     exchange_begin(x);
@@ -362,14 +397,15 @@ void exchange_open_empty(struct exchange *x)
 
 /* ---- running the handler --------------------------------------------------------------------- */
 
-/* The handler promises not to wait. */
+/* The handler promises not to wait. Always true: the response is ready. */
 static bool dispatch_inline(struct exchange *x)
 {
     x->request.route->handle(x->loop->api, &x->request, &x->response);
     return true;
 }
 
-/* From a successful submit on, the exchange is the executor's. */
+/* From a successful submit on, the exchange is the executor's. A full queue answers 503 at once: a
+ * client that waits longer than it is worth helps nobody. */
 static bool dispatch_blocking(struct exchange *x)
 {
     if (executor_submit(x->loop->server->executor, x)) {
@@ -384,12 +420,14 @@ static bool dispatch_blocking(struct exchange *x)
     return true;
 }
 
-/* On the loop's thread again. */
+/* On the loop's thread again. conn is NULL when the client went away meanwhile: then the answer is
+ * counted and dropped. */
 static void exchange_arrive(struct loop *loop, struct loop_mail *mail)
 {
     struct exchange *x = (struct exchange *)mail;
     struct conn *c = x->conn;
 
+    /* Whatever became of the client, this request is back: the drain counts on it. */
     loop->outstanding--;
     x->is_away = false;
     if (c == NULL) {
@@ -401,6 +439,7 @@ static void exchange_arrive(struct loop *loop, struct loop_mail *mail)
     conn_run(c);
 }
 
+/* A table by the route's kind; mail.run is set before another thread can send the exchange back. */
 bool exchange_dispatch(struct exchange *x)
 {
     static bool (*const DISPATCH[])(struct exchange *) = {
@@ -413,11 +452,13 @@ bool exchange_dispatch(struct exchange *x)
     return DISPATCH[x->request.route->kind](x);
 }
 
+/* Wakes the loop unless it has mail already. */
 void exchange_return(struct exchange *x)
 {
     loop_put(x->loop, &x->mail);
 }
 
+/* The exchange is this thread's until exchange_return, and must not be touched after it. */
 void exchange_run_blocking(void *user, void *item)
 {
     struct exchange *x = item;
@@ -428,12 +469,14 @@ void exchange_run_blocking(void *user, void *item)
 
 /* ---- counting -------------------------------------------------------------------------------- */
 
+/* ROUTE_COUNT stands for requests that found no route. */
 static size_t route_index(const struct exchange *x)
 {
     return x->request.route != NULL ? (size_t)(x->request.route - ROUTES) : ROUTE_COUNT;
 }
 
-/* The counter for (method, route, status); asked for once, then cached by those three. */
+/* The counter for (method, route, status); asked for once, then cached by those three. The key
+ * packs the three into one number: 10 bits of status, 4 of method, the route above them. */
 static struct metric *find_counter(struct exchange *x)
 {
     size_t route = route_index(x);
@@ -452,7 +495,8 @@ static struct metric *find_counter(struct exchange *x)
 }
 
 /* Refusals are the client's business and logged for debugging only; what is ours has been logged
- * where it happened. */
+ * where it happened. The duration ends with the last byte handed to the kernel; a round's clock is
+ * exact enough. */
 void exchange_count(struct exchange *x)
 {
     metric_add(find_counter(x), 1);

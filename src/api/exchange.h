@@ -17,15 +17,16 @@
 #include "api/request.h"
 #include "intake/intake.h"
 
+/* In the pool or on its way; everything that a request needs besides its connection. */
 struct exchange {
     struct loop_mail mail; /* first: comes back through the inbox */
     struct loop *loop;
-    struct conn *conn; /* loop thread only; NULL when the client has gone */
-    struct http_head head;
-    struct request request;
-    struct response response;
-    GString *answer; /* the rendered head of the answer */
-    struct intake_job job;
+    struct conn *conn;            /* loop thread only; NULL when the client has gone */
+    struct http_head head;        /* slices point into the connection's read buffer */
+    struct request request;       /* with the arena of everything the handler makes */
+    struct response response;     /* its body is kept from request to request */
+    GString *answer;              /* the rendered head of the answer */
+    struct intake_job job;        /* POST /events only */
     struct exchange *group;       /* jobs handed over together come back together */
     size_t group_left;            /* in the group's first: jobs not answered yet (committer) */
     struct mail_list group_mails; /* the same: answered ones */
@@ -34,7 +35,7 @@ struct exchange {
     bool is_bare;                 /* the answer goes out without its body (HEAD, 204, 304) */
     bool is_away;                 /* at another thread */
     char *in;                     /* the connection's buffers, once it is gone */
-    char *body;
+    char *body;                   /* the same, for a body of its own */
 };
 
 /* From the pool; response is empty, request zero. */
@@ -42,6 +43,7 @@ struct exchange *exchange_take(struct loop *loop);
 
 /* Back into the pool. Counts nothing. */
 void exchange_give(struct exchange *x);
+/* Accepts NULL. */
 void exchange_free(struct exchange *x);
 
 /* The head is parsed: reads route, query and headers and refuses what can be refused before the
@@ -71,6 +73,7 @@ void render_answer(struct exchange *x, bool closes);
 
 /* ---- intake_route.c -------------------------------------------------------------------------- */
 
+/* POST /events: as exchange_dispatch. The job goes to the committer at the end of the round. */
 bool intake_route_dispatch(struct exchange *x);
 
 /* End of the round: hands the collected jobs to the committer. */

@@ -1,3 +1,9 @@
+/* executor: a GAsyncQueue with a bound, and threads that empty it.
+ *
+ * The bound is a counter beside the queue: submit takes a place before it pushes, a thread gives
+ * it back when it takes the item out. So items that run do not count, only those that wait.
+ * Deliberately missing: order. With several threads a later item may be done before an earlier
+ * one. */
 #include "api/executor.h"
 
 #include <stdatomic.h>
@@ -14,6 +20,7 @@ struct executor {
     void *user;
 };
 
+/* The thread: runs items until it meets its end. */
 static void *executor_main(void *data)
 {
     struct executor *e = data;
@@ -27,6 +34,7 @@ static void *executor_main(void *data)
     return NULL;
 }
 
+/* Threads are started once and live until close: a look-up never waits for a new thread. */
 struct executor *executor_open(int threads, size_t queue_max, executor_fn run, void *user)
 {
     struct executor *e = g_new0(struct executor, 1);
@@ -45,6 +53,8 @@ struct executor *executor_open(int threads, size_t queue_max, executor_fn run, v
     return e;
 }
 
+/* The item is the executor's from the push on: a thread may have run it before this call
+ * returns. */
 bool executor_submit(struct executor *e, void *item)
 {
     /* Taken first and given back, so that two loops cannot both take the last place. */
@@ -56,6 +66,8 @@ bool executor_submit(struct executor *e, void *item)
     return true;
 }
 
+/* Nobody submits any more. What is queued is still run, since whoever waits for it must get an
+ * answer. */
 void executor_close(struct executor *e)
 {
     if (e == NULL)

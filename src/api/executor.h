@@ -12,6 +12,7 @@
 
 struct executor;
 
+/* Takes the item. On one of the threads; may block. */
 typedef void (*executor_fn)(void *user, void *item);
 
 /* Starts the threads. run is called on them, with the given user. */

@@ -1,3 +1,10 @@
+/* handle_campaigns: create, read, change and delete campaigns; every change makes a new version.
+ *
+ * The version is the ETag. Changes name the version they were made from (If-Match), and the
+ * store writes only if it is still the newest: so of two people who edit at the same time one is
+ * told. Documents are checked whole before they are stored, whatever way they came.
+ * Deliberately missing: telling the worker. It sees the store's new generation by itself
+ * (campaigns.h). */
 #include "api/handlers.h"
 
 #include "api/listing.h"
@@ -6,15 +13,17 @@
 #include "common/json.h"
 #include "core/campaign.h"
 
+/* Each loser means a winner, so eight lost races in a row are as good as never. */
 #define PATCH_TRIES 8 /* a PATCH without If-Match starts over when somebody else was faster */
 
 /* What If-Match (or PUT's If-None-Match: *) asks for. */
 struct precondition {
-    int64_t version; /* 0: any */
-    bool is_create_only;
-    bool must_exist;
+    int64_t version;     /* 0: any */
+    bool is_create_only; /* If-None-Match: *, the campaign must not exist yet */
+    bool must_exist;     /* If-Match was given, so a missing one is 412 */
 };
 
+/* Strong tags only ("3"): we never send a weak one. After false *version is unchanged. */
 static bool parse_etag(struct slice text, int64_t *version)
 {
     g_autofree char *digits = NULL;
@@ -29,6 +38,8 @@ static bool parse_etag(struct slice text, int64_t *version)
     return true;
 }
 
+/* Source: RFC 9110 section 13.1. false: the 400 has been answered. A list of tags is not taken,
+ * since each campaign has one current version only. */
 static bool read_precondition(const struct request *req, struct response *res,
                               struct precondition *out)
 {
@@ -48,13 +59,15 @@ static bool read_precondition(const struct request *req, struct response *res,
     return false;
 }
 
+/* Always the version of what is in the body. */
 static void put_etag(struct request *req, struct response *res, int64_t version)
 {
     response_header(res, "ETag",
                     slice_text(arena_printf(&req->arena, "\"%" G_GINT64_FORMAT "\"", version)));
 }
 
-/* The document with the server-made fields behind its own. */
+/* The document with the server-made fields behind its own. The members keep the text and order of
+ * the stored document, which the client may have laid out. */
 static void write_campaign(struct json_writer *w, const struct store_campaign *c)
 {
     struct arena scratch;
@@ -77,11 +90,13 @@ static void write_campaign(struct json_writer *w, const struct store_campaign *c
     arena_done(&scratch);
 }
 
+/* For listing_answer. */
 static void write_campaign_row(struct json_writer *w, const struct store_row *row)
 {
     write_campaign(w, &row->campaign);
 }
 
+/* Location only for a new one: RFC 9110 section 10.2.2. */
 static void answer_campaign(struct request *req, struct response *res, int status,
                             const struct store_campaign *c)
 {
@@ -96,7 +111,9 @@ static void answer_campaign(struct request *req, struct response *res, int statu
                         slice_text(arena_printf(&req->arena, "/campaigns/%.*s", SLICE_ARG(c->id))));
 }
 
-/* Parses the document; on failure the 400 or 422 has been answered. */
+/* Parses the document; on failure the 400 or 422 has been answered. Parsed twice: once for JSON at
+ * all (400), once for the language (422). default_id: of the path, empty when the document must
+ * name it. Owned by caller (campaign_free). */
 static struct campaign *read_document(struct request *req, struct response *res,
                                       struct slice document, struct slice default_id)
 {
@@ -118,7 +135,8 @@ static struct campaign *read_document(struct request *req, struct response *res,
     return campaign;
 }
 
-/* A lost update is 412 when the client asked for the check, else 409. */
+/* A lost update is 412 when the client asked for the check, else 409. With If-Match a missing
+ * campaign is a failed precondition as well, not a 404. */
 static void answer_write_error(struct request *req, struct response *res,
                                const struct precondition *pre, const GError *error)
 {
@@ -134,6 +152,8 @@ static void answer_write_error(struct request *req, struct response *res,
         response_error(res, req, error);
 }
 
+/* Fills the columns from the checked document, so that the two can never differ. saved lives in the
+ * request's arena. */
 static bool save(struct api *api, struct request *req, const struct campaign *campaign,
                  struct store_campaign_write write, struct store_campaign *saved, GError **error)
 {
@@ -145,6 +165,7 @@ static bool save(struct api *api, struct request *req, const struct campaign *ca
     return store_write_campaign(api->store, &write, &req->arena, saved, error);
 }
 
+/* The id is the document's; none is made up. */
 void handle_campaign_create(struct api *api, struct request *req, struct response *res)
 {
     struct campaign *campaign = read_document(req, res, req->body, (struct slice){0});
@@ -162,6 +183,7 @@ void handle_campaign_create(struct api *api, struct request *req, struct respons
     campaign_free(campaign);
 }
 
+/* A misspelt status is refused: it would answer with an empty list. */
 void handle_campaign_list(struct api *api, struct request *req, struct response *res)
 {
     struct store_query query = {.view = STORE_CAMPAIGNS};
@@ -181,12 +203,14 @@ void handle_campaign_list(struct api *api, struct request *req, struct response 
 
 /* ---- one campaign ---------------------------------------------------------------------------- */
 
+/* Where take_campaign puts the row. */
 struct found_campaign {
     struct store_campaign campaign; /* slices in the arena */
     bool is_found;
     struct arena *arena;
 };
 
+/* The row's slices are borrowed for the call, so the two that are used later are copied. */
 static void take_campaign(const struct store_row *row, void *user)
 {
     struct found_campaign *found = user;
@@ -197,13 +221,13 @@ static void take_campaign(const struct store_row *row, void *user)
     found->is_found = true;
 }
 
-/* The campaign of the path; false: 404 or another problem has been answered. */
+/* The campaign of the path; false: 404 or another problem has been answered. with_deleted: a
+ * deleted one is found as well. *out lives in the request's arena. */
 static bool load_campaign(struct api *api, struct request *req, struct response *res,
                           bool with_deleted, struct store_campaign *out)
 {
     struct found_campaign found = {.arena = &req->arena};
-    struct store_query query = {
-        .view = STORE_CAMPAIGNS, .campaign_id = req->params[0], .limit = 1};
+    struct store_query query = {.view = STORE_CAMPAIGNS, .campaign_id = req->params[0], .limit = 1};
     struct store_page page;
     g_autoptr(GError) error = NULL;
 
@@ -228,7 +252,9 @@ void handle_campaign_show(struct api *api, struct request *req, struct response 
         answer_campaign(req, res, 200, &campaign);
 }
 
-/* Update; where the campaign does not exist and may be made, create. *status: 200 or 201. */
+/* Update; where the campaign does not exist and may be made, create. *status: 200 or 201. Update
+ * first, since most PUTs change something. Between the two tries somebody may create the campaign:
+ * then the create answers CONFLICT. */
 static bool replace(struct api *api, struct request *req, const struct campaign *campaign,
                     const struct precondition *pre, struct store_campaign *saved, int *status,
                     GError **error)
@@ -241,6 +267,7 @@ static bool replace(struct api *api, struct request *req, const struct campaign 
     if (!pre->is_create_only) {
         if (save(api, req, campaign, update, saved, error))
             return true;
+        /* With If-Match the client wants to change something, not to make it. */
         if (pre->must_exist || !g_error_matches(*error, EF_ERROR, EF_ERROR_MISSING))
             return false;
         g_clear_error(error);
@@ -249,6 +276,7 @@ static bool replace(struct api *api, struct request *req, const struct campaign 
     return save(api, req, campaign, create, saved, error);
 }
 
+/* The id of the path stands for one that the document does not name. */
 void handle_campaign_replace(struct api *api, struct request *req, struct response *res)
 {
     struct precondition pre;
@@ -269,7 +297,9 @@ void handle_campaign_replace(struct api *api, struct request *req, struct respon
     campaign_free(campaign);
 }
 
-/* One try: read, merge, check, write if nobody was faster. false: somebody was, start over. */
+/* One try: read, merge, check, write if nobody was faster. false: somebody was, start over. The
+ * merged document is checked like any other: a patch cannot bring a campaign into a state that a
+ * PUT would refuse. */
 static bool patch_once(struct api *api, struct request *req, struct response *res,
                        const struct json_value *patch, const struct precondition *pre)
 {
@@ -284,16 +314,19 @@ static bool patch_once(struct api *api, struct request *req, struct response *re
 
     if (!load_campaign(api, req, res, false, &current))
         return true;
+    /* Also without If-Match: what was merged is only good for the version that was read. */
     write.expected_version = pre->version != 0 ? pre->version : current.version;
     json_writer_init(&w, merged);
-    json_add_value(&w, json_merge_patch(json_parse(current.document, &req->arena, NULL), patch,
-                                        &req->arena));
+    json_add_value(
+        &w, json_merge_patch(json_parse(current.document, &req->arena, NULL), patch, &req->arena));
+    /* A refused patch is the client's fault even if the document was changed meanwhile: no other
+     * try. */
     campaign = read_document(req, res, slice_of(merged->str, merged->len), req->params[0]);
     if (campaign == NULL)
         return true;
     if (save(api, req, campaign, write, &saved, &error))
         answer_campaign(req, res, 200, &saved);
-    else if (!pre->must_exist && g_error_matches(error, EF_ERROR, EF_ERROR_CONFLICT))
+    else if (pre->version == 0 && g_error_matches(error, EF_ERROR, EF_ERROR_CONFLICT))
         is_done = false;
     else
         answer_write_error(req, res, pre, error);
@@ -301,6 +334,7 @@ static bool patch_once(struct api *api, struct request *req, struct response *re
     return is_done;
 }
 
+/* Without If-Match a race is nobody's fault and is run again from the newest version. */
 void handle_campaign_patch(struct api *api, struct request *req, struct response *res)
 {
     struct precondition pre;
@@ -327,6 +361,7 @@ void handle_campaign_patch(struct api *api, struct request *req, struct response
                      "the campaign kept changing meanwhile; try again");
 }
 
+/* Deleting is a version, too: the history stays. */
 void handle_campaign_delete(struct api *api, struct request *req, struct response *res)
 {
     struct precondition pre;
@@ -343,6 +378,7 @@ void handle_campaign_delete(struct api *api, struct request *req, struct respons
         answer_write_error(req, res, &pre, error);
 }
 
+/* load_campaign only answers the 404; the rows come from the list. */
 void handle_campaign_versions(struct api *api, struct request *req, struct response *res)
 {
     struct store_query query = {.view = STORE_VERSIONS, .campaign_id = req->params[0]};

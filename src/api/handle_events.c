@@ -1,3 +1,10 @@
+/* handle_events: one event wherever it is, and the lists of events and matches.
+ *
+ * An event lives in up to four places: the queue, the retry table, the table of processed
+ * events, the failures. One view is gathered from all of them before anything is written, so
+ * that the answer is either whole or an error.
+ * Deliberately missing: a search in the raw log. Without an outcome an id is found only while it
+ * waits. */
 #include "api/handlers.h"
 
 #include "api/listing.h"
@@ -7,26 +14,29 @@
 #define EVENT_ROWS_MAX    16   /* events with one id but different sources that are looked at */
 #define EVENT_RETRIES_MAX 1000 /* waiting retries searched for an id */
 
-/* What is known about one event id, gathered before anything is written. */
+/* What is known about one event id, gathered before anything is written. The slices live in the
+ * request's arena. */
 struct event_view {
     struct slice event_id;
     struct slice source;
-    bool has_source; /* chosen by the client, or by the first thing found */
-    const char *state; /* NULL: not found */
+    bool has_source;              /* chosen by the client, or by the first thing found */
+    const char *state;            /* NULL: not found */
     struct queue_message message; /* the raw event */
-    bool has_message;
-    struct store_row row; /* processed: its slices live in the request's arena */
-    bool is_processed;
-    GString *matches;  /* JSON rows, comma-separated */
-    GString *failures; /* JSON rows, comma-separated */
+    bool has_message;             /* message is set: at least body, seq and times */
+    struct store_row row;         /* processed: its slices live in the request's arena */
+    bool is_processed;            /* row is set */
+    GString *matches;             /* JSON rows, comma-separated */
+    GString *failures;            /* JSON rows, comma-separated */
     struct arena *arena;
 };
 
+/* Rows are borrowed for the call of their function; this makes a slice of theirs last. */
 static struct slice keep(struct arena *a, struct slice s)
 {
     return s.size == 0 ? s : arena_copy(a, s);
 }
 
+/* For store_list, newest first. */
 static void take_processed(const struct store_row *row, void *user)
 {
     struct event_view *view = user;
@@ -40,6 +50,7 @@ static void take_processed(const struct store_row *row, void *user)
     view->has_source = true;
 }
 
+/* One row of GET /matches, and of the matches inside an event. */
 static void write_match(struct json_writer *w, const struct store_row *row)
 {
     json_open_object(w);
@@ -57,12 +68,15 @@ static void write_match(struct json_writer *w, const struct store_row *row)
     json_close_object(w);
 }
 
+/* Goes on writing a list that began in an earlier call: the writer is new each time, the text is
+ * not. */
 static void begin_row(struct json_writer *w, GString *rows)
 {
     json_writer_init(w, rows);
     w->needs_comma = rows->len > 0;
 }
 
+/* For store_list. */
 static void take_match(const struct store_row *row, void *user)
 {
     struct event_view *view = user;
@@ -72,6 +86,8 @@ static void take_match(const struct store_row *row, void *user)
     write_match(&w, row);
 }
 
+/* For store_list. The first one with a body also gives the raw event, unless a waiting message
+ * did. */
 static void take_failure(const struct store_row *row, void *user)
 {
     struct event_view *view = user;
@@ -97,7 +113,8 @@ static void take_failure(const struct store_row *row, void *user)
     json_close_object(&w);
 }
 
-/* The source stands in the body only: a waiting message is bytes to the queue. */
+/* The source stands in the body only: a waiting message is bytes to the queue. Whether the message
+ * is of the source that was asked for; any will do when none was. */
 static bool message_is_from(const struct queue_message *m, const struct event_view *view)
 {
     struct arena scratch;
@@ -113,6 +130,7 @@ static bool message_is_from(const struct queue_message *m, const struct event_vi
     return is_same;
 }
 
+/* The oldest one that fits. Its slices live in the request's arena already. */
 static void take_message(struct event_view *view, const struct queue_batch *batch)
 {
     for (size_t i = 0; i < batch->count; i++) {
@@ -127,28 +145,44 @@ static void take_message(struct event_view *view, const struct queue_batch *batc
     }
 }
 
-/* Messages that wait for their next attempt have left the queue but have no outcome yet. */
+/* Moves what is shown of the message to the request's arena. */
+static void keep_message(struct event_view *view)
+{
+    view->message.correlation = keep(view->arena, view->message.correlation);
+    view->message.body = keep(view->arena, view->message.body);
+}
+
+/* Messages that wait for their next attempt have left the queue but have no outcome yet. At most
+ * EVENT_RETRIES_MAX of them are looked at: there is no index by event id. */
 static bool find_retrying(struct api *api, struct event_view *view, GError **error)
 {
     struct store_retry *retries;
     struct queue_batch batch;
-    int64_t *seqs;
+    struct arena scratch;
     size_t count;
+    bool is_ok;
 
+    /* INT64_MAX: whenever they are due. */
     if (!store_retries(api->store, INT64_MAX, EVENT_RETRIES_MAX, view->arena, &retries, &count,
                        error))
         return false;
-    if (count == 0)
-        return true;
-    seqs = ARENA_NEW(view->arena, int64_t, count);
-    for (size_t i = 0; i < count; i++)
-        seqs[i] = retries[i].seq;
-    if (!queue_read(api->queue, seqs, count, view->arena, &batch, error))
-        return false;
-    take_message(view, &batch);
-    return true;
+    /* One at a time: together their bodies could be as large as the memory. */
+    arena_init(&scratch);
+    is_ok = true;
+    for (size_t i = 0; is_ok && view->state == NULL && i < count; i++) {
+        arena_reset(&scratch);
+        is_ok = queue_read(api->queue, &retries[i].seq, 1, &scratch, &batch, error);
+        if (is_ok)
+            take_message(view, &batch);
+    }
+    if (view->has_message)
+        keep_message(view);
+    arena_done(&scratch);
+    return is_ok;
 }
 
+/* Gives each row of one of the store's views about this event to row. Matches are found by the seq
+ * of the processed message, as an id alone may stand for events of several sources. */
 static bool list_into(struct api *api, struct event_view *view, enum store_view what,
                       store_row_fn row, GError **error)
 {
@@ -166,6 +200,7 @@ static bool list_into(struct api *api, struct event_view *view, enum store_view 
     return store_list(api->store, &query, view->arena, row, view, &page, error);
 }
 
+/* The bytes as they came. A queue that has dropped them leaves the view without: no error. */
 static bool read_raw(struct api *api, struct event_view *view, GError **error)
 {
     struct queue_batch batch;
@@ -180,11 +215,14 @@ static bool read_raw(struct api *api, struct event_view *view, GError **error)
 }
 
 /* An event only moves forward (queue, retry table, outcome), so looking in that order and at the
- * outcomes last can never miss it. */
+ * outcomes last can never miss it. After false something could not be read; nothing was
+ * answered. */
 static bool gather(struct api *api, struct event_view *view, GError **error)
 {
     struct queue_batch batch;
 
+    /* First where an event is youngest: it may be settled between two looks, and is then found
+     * below. */
     if (!queue_find(api->queue, view->event_id, EVENT_ROWS_MAX, view->arena, &batch, error))
         return false;
     take_message(view, &batch);
@@ -194,16 +232,17 @@ static bool gather(struct api *api, struct event_view *view, GError **error)
         return false;
     if (view->is_processed) {
         view->state = "processed";
-        if (!read_raw(api, view, error) ||
-            !list_into(api, view, STORE_MATCHES, take_match, error))
+        if (!read_raw(api, view, error) || !list_into(api, view, STORE_MATCHES, take_match, error))
             return false;
     }
     return list_into(api, view, STORE_FAILURES, take_failure, error);
 }
 
-/* The fields that stand in the body: shown for every state, whatever the store knows. */
+/* The fields that stand in the body: shown for every state, whatever the store knows. They are
+ * copied as they stand, without being checked: a failed event may have any type there. */
 static void write_body_fields(struct json_writer *w, struct event_view *view)
 {
+    /* Names as in the event's envelope. */
     static const char *const fields[] = {"source", "event_type", "customer_id", "timestamp"};
     const struct json_value *body = json_parse_any(view->message.body, view->arena, NULL);
 
@@ -218,6 +257,7 @@ static void write_body_fields(struct json_writer *w, struct event_view *view)
     json_put_integer(w, "seq", view->message.seq);
 }
 
+/* The state, then the raw fields, then what the engine made of it. */
 static void write_event(struct json_writer *w, struct event_view *view)
 {
     json_open_object(w);
@@ -246,8 +286,11 @@ static void write_event(struct json_writer *w, struct event_view *view)
     json_close_object(w);
 }
 
+/* An id that is too long cannot exist, so nobody is asked. */
 void handle_event_show(struct api *api, struct request *req, struct response *res)
 {
+    /* Rows are collected as text, because the store hands them out before the answer's head is
+     * known. */
     g_autoptr(GString) matches = g_string_new(NULL);
     g_autoptr(GString) failures = g_string_new(NULL);
     struct event_view view = {
@@ -269,6 +312,8 @@ void handle_event_show(struct api *api, struct request *req, struct response *re
         response_error(res, req, error);
         return;
     }
+    /* All its failures were replayed, and what became of the replay is filed under its own
+     * message. */
     if (view.state == NULL && failures->len > 0)
         view.state = "replayed";
     if (view.state == NULL) {
@@ -280,6 +325,7 @@ void handle_event_show(struct api *api, struct request *req, struct response *re
     write_event(&w, &view);
 }
 
+/* One row of GET /events. */
 static void write_event_row(struct json_writer *w, const struct store_row *row)
 {
     json_open_object(w);
@@ -298,6 +344,7 @@ static void write_event_row(struct json_writer *w, const struct store_row *row)
     json_close_object(w);
 }
 
+/* An empty source is one of its own: has_source tells it from none given. */
 void handle_event_list(struct api *api, struct request *req, struct response *res)
 {
     struct store_query query = {.view = STORE_EVENTS};
@@ -310,6 +357,7 @@ void handle_event_list(struct api *api, struct request *req, struct response *re
     listing_answer(api, req, res, "events", &query, write_event_row);
 }
 
+/* The filters may be combined; the store chooses the index. */
 void handle_match_list(struct api *api, struct request *req, struct response *res)
 {
     struct store_query query = {.view = STORE_MATCHES};

@@ -1,3 +1,8 @@
+/* handle_status: what the process says about itself: health, metrics, documents.
+ *
+ * Live and ready look at two flags in memory and answer even when disk and store hang; health
+ * asks the parts and may wait for them, so it runs on an executor.
+ * Deliberately missing: deep checks. Integrity is the doctor's business, not that of a probe. */
 #include "api/handlers.h"
 
 #include "api/problem.h"
@@ -6,15 +11,21 @@
 #include "common/json.h"
 #include "common/metrics.h"
 
+/* Units: microseconds; a double, since it divides to fractions. */
 #define SECOND_US 1000000.0
 
+/* So that somebody who finds the port finds the way. */
 void handle_root(struct api *api, struct request *req, struct response *res)
 {
     static const char *const links[][2] = {
-        {"events", "/events"},   {"campaigns", "/campaigns"},
-        {"matches", "/matches"}, {"failed_events", "/failed-events"},
-        {"health", "/health"},   {"metrics", "/metrics"},
-        {"docs", "/docs"},       {"summary", "/metrics/summary"},
+        {"events", "/events"},
+        {"campaigns", "/campaigns"},
+        {"matches", "/matches"},
+        {"failed_events", "/failed-events"},
+        {"health", "/health"},
+        {"metrics", "/metrics"},
+        {"docs", "/docs"},
+        {"summary", "/metrics/summary"},
         {"openapi", "/openapi.json"},
     };
     struct json_writer w;
@@ -33,6 +44,8 @@ void handle_root(struct api *api, struct request *req, struct response *res)
     json_close_object(&w);
 }
 
+/* No look at anything: a process that is alive but in trouble must not be restarted by its
+ * supervisor. */
 void handle_health_live(struct api *api, struct request *req, struct response *res)
 {
     (void)api;
@@ -40,7 +53,7 @@ void handle_health_live(struct api *api, struct request *req, struct response *r
     g_string_append(res->body, "{\"status\":\"ok\"}");
 }
 
-/* Why no new events are taken, NULL when they are. */
+/* Why no new events are taken, NULL when they are. Static text. */
 static const char *unready_reason(struct api *api)
 {
     if (atomic_load(&api->is_broken))
@@ -50,6 +63,8 @@ static const char *unready_reason(struct api *api)
     return NULL;
 }
 
+/* While draining the main door takes no new connections; probes then come through the metrics
+ * door. */
 void handle_health_ready(struct api *api, struct request *req, struct response *res)
 {
     const char *reason = unready_reason(api);
@@ -60,6 +75,7 @@ void handle_health_ready(struct api *api, struct request *req, struct response *
         g_string_append(res->body, "{\"status\":\"ready\"}");
 }
 
+/* One member: status, how long the look took, and what was wrong. */
 static void write_dependency(struct json_writer *w, const char *name, int64_t began_us,
                              const GError *error)
 {
@@ -72,6 +88,8 @@ static void write_dependency(struct json_writer *w, const char *name, int64_t be
     json_close_object(w);
 }
 
+/* Both are asked even when the first one failed: an operator wants to see all that is broken. A
+ * PING reports through its error; problems stays empty. */
 void handle_health(struct api *api, struct request *req, struct response *res)
 {
     g_autoptr(GError) queue_error = NULL;
@@ -105,6 +123,7 @@ void handle_health(struct api *api, struct request *req, struct response *res)
     res->status = is_ok ? 200 : 503;
 }
 
+/* Source: the text exposition format of Prometheus, version 0.0.4. */
 void handle_metrics(struct api *api, struct request *req, struct response *res)
 {
     (void)api;
@@ -113,6 +132,7 @@ void handle_metrics(struct api *api, struct request *req, struct response *res)
     metrics_render(res->body);
 }
 
+/* Events a second, averaged over 1, 5 and 15 minutes. */
 static void write_rates(struct json_writer *w, const char *name, struct rate *rate)
 {
     json_key(w, name);
@@ -123,6 +143,7 @@ static void write_rates(struct json_writer *w, const char *name, struct rate *ra
     json_close_object(w);
 }
 
+/* Units: seconds. */
 static double oldest_age_seconds(const struct queue_stats *stats)
 {
     int64_t age_us = clock_now_us() - stats->oldest_waiting_us;
@@ -132,6 +153,8 @@ static double oldest_age_seconds(const struct queue_stats *stats)
     return (double)age_us / SECOND_US;
 }
 
+/* received = processed + failed + duplicate + waiting, always: waiting is counted against the
+ * position up to which the other three have counted. */
 void handle_metrics_summary(struct api *api, struct request *req, struct response *res)
 {
     struct store_summary summary;
@@ -143,6 +166,8 @@ void handle_metrics_summary(struct api *api, struct request *req, struct respons
         response_error(res, req, error);
         return;
     }
+    /* After the summary: the log only grows, so received is never below what the summary
+     * counted. */
     queue_get_stats(api->queue, &stats);
     json_writer_init(&w, res->body);
     json_open_object(&w);
@@ -150,6 +175,7 @@ void handle_metrics_summary(struct api *api, struct request *req, struct respons
     json_put_integer(&w, "processed", summary.processed);
     json_put_integer(&w, "failed", summary.failed);
     json_put_integer(&w, "duplicate", summary.duplicate);
+    /* A retry lies before the position but has no end yet. */
     json_put_integer(&w, "waiting", stats.last_seq - summary.position + summary.retrying);
     json_put_integer(&w, "replayed", summary.replayed);
     json_put_integer(&w, "matches", summary.matches);
@@ -168,6 +194,7 @@ void handle_metrics_summary(struct api *api, struct request *req, struct respons
     json_close_object(&w);
 }
 
+/* Inline: the file is part of the binary. */
 void handle_openapi(struct api *api, struct request *req, struct response *res)
 {
     (void)api;
@@ -183,6 +210,7 @@ void handle_docs(struct api *api, struct request *req, struct response *res)
     resource_append(res->body, "docs.html");
 }
 
+/* The type of a problem is a link; this is where it leads. */
 void handle_problem_type(struct api *api, struct request *req, struct response *res)
 {
     g_autofree char *slug = g_strndup(req->params[0].data, req->params[0].size);

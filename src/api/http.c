@@ -1,10 +1,13 @@
-/* Two passes. The first looks for the empty line only and remembers how far it looked, so a head
- * that arrives byte by byte costs linear time. The second reads the lines of the complete head.
- * So the verdict cannot depend on how the bytes were cut into packets.
+/* http: heads, chunked bodies and percent-escapes; pure over bytes, no state but the caller's.
  *
- * Everything is refused on which a proxy before us and we might disagree: where a line ends, where
- * a name ends, how long the body is. Being lenient there is how requests are smuggled (RFC 9112
- * section 11.2). */
+ * A head is read in two passes. The first looks for the empty line only and remembers how far it
+ * looked, so a head that arrives byte by byte costs linear time. The second reads the lines of
+ * the complete head. So the verdict cannot depend on how the bytes were cut into packets.
+ *
+ * Everything is refused on which a proxy before us and we might disagree: where a line ends,
+ * where a name ends, how long the body is. Being lenient there is how requests are smuggled (RFC
+ * 9112 section 11.2).
+ * Deliberately missing: obsolete line folding, transfer codings other than chunked, HTTP/0.9. */
 #include "api/http.h"
 
 #include <string.h>
@@ -24,6 +27,7 @@ enum {
 #define G (BYTE_VALUE | BYTE_TARGET) /* visible, but no token character */
 #define V (BYTE_VALUE)
 
+/* One row is sixteen bytes. Bytes above 7F are allowed in values only, where they are opaque. */
 /* clang-format off */
 static const unsigned char BYTES[256] = {
     /* 00 */ 0, 0, 0, 0, 0, 0, 0, 0, 0, V, 0, 0, 0, 0, 0, 0,
@@ -50,6 +54,7 @@ static const unsigned char BYTES[256] = {
 #undef G
 #undef V
 
+/* Upper case and nothing else: methods are case-sensitive (RFC 9110 section 9.1). */
 static const char *const METHOD_NAMES[] = {
     [HTTP_GET] = "GET",         [HTTP_HEAD] = "HEAD",   [HTTP_POST] = "POST",
     [HTTP_PUT] = "PUT",         [HTTP_PATCH] = "PATCH", [HTTP_DELETE] = "DELETE",
@@ -64,6 +69,7 @@ const char *http_method_name(enum http_method method)
 
 /* ---- small readers --------------------------------------------------------------------------- */
 
+/* Whether each byte of p .. end may be part of that kind; an empty range may. */
 static bool is_all(const char *p, const char *end, unsigned char kind)
 {
     for (; p < end; p++)
@@ -72,12 +78,14 @@ static bool is_all(const char *p, const char *end, unsigned char kind)
     return true;
 }
 
+/* ASCII only, whatever the locale. */
 static bool equals_ignoring_case(struct slice s, struct slice word)
 {
     return s.size == word.size &&
            (s.size == 0 || g_ascii_strncasecmp(s.data, word.data, s.size) == 0);
 }
 
+/* Without optional white space at both ends (OWS, RFC 9110 section 5.6.3). */
 static struct slice trim(const char *p, const char *end)
 {
     while (p < end && (*p == ' ' || *p == '\t'))
@@ -94,17 +102,19 @@ struct head_reader {
     struct http_head *head;
     bool is_http_10;
     bool has_host;
-    bool says_close;
-    bool says_keep_alive;
-    const char *why;
+    bool says_close;      /* Connection: close */
+    bool says_keep_alive; /* Connection: keep-alive, counts for 1.0 only */
+    const char *why;      /* static text, set by whoever refuses */
 };
 
+/* Always false, so that readers can return it. */
 static bool refuse(struct head_reader *r, const char *why)
 {
     r->why = why;
     return false;
 }
 
+/* Exactly one (RFC 9112 section 3.2). What it says plays no part: all names are served alike. */
 static bool read_host(struct head_reader *r, struct slice value)
 {
     (void)value;
@@ -114,6 +124,8 @@ static bool read_host(struct head_reader *r, struct slice value)
     return true;
 }
 
+/* Digits only: a sign, a list or white space inside is read differently by different servers (RFC
+ * 9112 section 6.3). */
 static bool read_content_length(struct head_reader *r, struct slice value)
 {
     int64_t length = 0;
@@ -135,6 +147,7 @@ static bool read_content_length(struct head_reader *r, struct slice value)
     return true;
 }
 
+/* Anything else before "chunked" would hide the body's end from us (RFC 9112 section 6.1). */
 static bool read_transfer_encoding(struct head_reader *r, struct slice value)
 {
     if (r->head->is_chunked)
@@ -147,6 +160,8 @@ static bool read_transfer_encoding(struct head_reader *r, struct slice value)
     return true;
 }
 
+/* A list of options in one header or in several; unknown ones name hop-by-hop headers and are
+ * skipped. */
 static bool read_connection(struct head_reader *r, struct slice value)
 {
     const char *p = value.data;
@@ -172,6 +187,8 @@ static bool read_expect(struct head_reader *r, struct slice value)
     return true;
 }
 
+/* The headers on which framing and persistence hang; all others are only stored. By name, in lower
+ * case. */
 static const struct {
     struct slice name;
     bool (*read)(struct head_reader *r, struct slice value);
@@ -185,6 +202,7 @@ static const struct {
 
 /* ---- lines ----------------------------------------------------------------------------------- */
 
+/* HTTP_OTHER for a token that no route takes. */
 static enum http_method find_method(struct slice text)
 {
     for (size_t i = 0; i < HTTP_OTHER; i++)
@@ -194,7 +212,8 @@ static enum http_method find_method(struct slice text)
 }
 
 /* Reduces "http://host/path" to "/path" (RFC 9112 section 3.2.2 makes servers accept it). The host
- * plays no part here: all names are served alike. */
+ * plays no part here: all names are served alike. *, for OPTIONS alone, stays as it is. Anything
+ * with another scheme, or CONNECT's host:port, is refused. */
 static bool read_target(struct head_reader *r, struct slice target)
 {
     static const struct slice SCHEMES[] = {{"http://", 7}, {"https://", 8}};
@@ -221,7 +240,8 @@ static bool read_target(struct head_reader *r, struct slice target)
     return refuse(r, "the request target must begin with \"/\"");
 }
 
-/* "HTTP/" DIGIT "." DIGIT; sets is_http_10. */
+/* "HTTP/" DIGIT "." DIGIT; sets is_http_10. DONE, BAD for what is no version at all, VERSION for
+ * one that is not spoken here. */
 static enum http_parse read_version(struct head_reader *r, struct slice version)
 {
     if (version.size != 8 || memcmp(version.data, "HTTP/", 5) != 0 ||
@@ -238,7 +258,8 @@ static enum http_parse read_version(struct head_reader *r, struct slice version)
     return HTTP_PARSE_DONE;
 }
 
-/* One space between the parts, nothing else (RFC 9112 section 3 lets us be that strict). */
+/* One space between the parts, nothing else (RFC 9112 section 3 lets us be that strict). The line
+ * without its CR LF. The method is checked first, so that rubbish on the port is named so. */
 static enum http_parse read_request_line(struct head_reader *r, const char *p, const char *end)
 {
     const char *first = memchr(p, ' ', (size_t)(end - p));
@@ -255,6 +276,8 @@ static enum http_parse read_request_line(struct head_reader *r, const char *p, c
     return read_version(r, slice_of(second + 1, (size_t)(end - second - 1)));
 }
 
+/* One line without its CR LF. The name is read by a loop of our own, since it ends at the first
+ * byte that is no token character, and that must be the colon. */
 static enum http_parse read_header(struct head_reader *r, const char *p, const char *end)
 {
     struct http_head *head = r->head;
@@ -287,7 +310,9 @@ static enum http_parse read_header(struct head_reader *r, const char *p, const c
 
 /* ---- heads ----------------------------------------------------------------------------------- */
 
-/* Finds the empty line. Looks at line feeds only: everything else is checked once all is there. */
+/* Finds the empty line. Looks at line feeds only: everything else is checked once all is there.
+ * DONE with *used, MORE with *scanned at the end of what is there, BAD or LARGE. It goes back two
+ * bytes at most, so a line that was cut anywhere is found. */
 static enum http_parse find_end(struct slice bytes, size_t *scanned, size_t *used, const char **why)
 {
     size_t limit = bytes.size < HTTP_HEAD_MAX ? bytes.size : HTTP_HEAD_MAX;
@@ -314,7 +339,8 @@ static enum http_parse find_end(struct slice bytes, size_t *scanned, size_t *use
     return HTTP_PARSE_LARGE;
 }
 
-/* The rules that need all headers. */
+/* The rules that need all headers. Length and chunking together are the classic way to smuggle:
+ * refused, not resolved (RFC 9112 section 6.1). */
 static enum http_parse finish_head(struct head_reader *r)
 {
     if (!r->has_host && !r->is_http_10) {
@@ -347,11 +373,14 @@ static enum http_parse read_lines(struct head_reader *r, struct slice bytes)
     return result == HTTP_PARSE_DONE ? finish_head(r) : result;
 }
 
+/* Fields are set only once the head is complete; after anything but DONE their content is
+ * undefined. */
 enum http_parse http_parse_head(struct slice bytes, size_t *scanned, struct http_head *head,
                                 size_t *used, const char **why)
 {
     struct head_reader r = {.head = head};
     size_t size = 0;
+    /* The caller keeps *scanned for the next call with more bytes. */
     enum http_parse result = find_end(bytes, scanned, &size, why);
 
     if (result != HTTP_PARSE_DONE)
@@ -369,6 +398,7 @@ enum http_parse http_parse_head(struct slice bytes, size_t *scanned, struct http
     return result;
 }
 
+/* A walk over at most HTTP_HEADERS_MAX names; only a few headers are ever asked for. */
 struct slice http_find_header(const struct http_head *head, const char *name)
 {
     struct slice wanted = slice_text(name);
@@ -401,15 +431,18 @@ enum chunk_state {
     CHUNK_DONE,
 };
 
-/* Looks at one byte; gives the next state, or -1 with *why. */
+/* Looks at one byte; gives the next state, or -1 with *why. The states are small numbers, so an int
+ * holds both. */
 typedef int (*chunk_step)(struct http_chunked *c, unsigned char byte, const char **why);
 
+/* Always -1, so that steps can return it. */
 static int chunk_bad(const char **why, const char *text)
 {
     *why = text;
     return -1;
 }
 
+/* Adds one hex digit to the size; -1 when it is none or the size has grown beyond reason. */
 static int chunk_size_digit(struct http_chunked *c, unsigned char byte)
 {
     int digit = g_ascii_xdigit_value((char)byte);
@@ -420,6 +453,7 @@ static int chunk_size_digit(struct http_chunked *c, unsigned char byte)
     return CHUNK_SIZE;
 }
 
+/* A size has one digit at least. */
 static int chunk_size_first(struct http_chunked *c, unsigned char byte, const char **why)
 {
     c->line = 0;
@@ -429,6 +463,7 @@ static int chunk_size_first(struct http_chunked *c, unsigned char byte, const ch
     return CHUNK_SIZE;
 }
 
+/* Behind the first digit: more digits, an extension or the end of the line. */
 static int chunk_size(struct http_chunked *c, unsigned char byte, const char **why)
 {
     if (byte == '\r')
@@ -442,6 +477,8 @@ static int chunk_size(struct http_chunked *c, unsigned char byte, const char **w
     return CHUNK_SIZE;
 }
 
+/* White space counts only before an extension; before the CR it is refused, as a server in front of
+ * us might not see it. */
 static int chunk_space(struct http_chunked *c, unsigned char byte, const char **why)
 {
     (void)c;
@@ -450,6 +487,7 @@ static int chunk_space(struct http_chunked *c, unsigned char byte, const char **
     return byte == ';' ? CHUNK_EXTENSION : chunk_bad(why, "a bad chunk size");
 }
 
+/* Nothing is made of extensions, but control characters in them are still refused. */
 static int chunk_extension(struct http_chunked *c, unsigned char byte, const char **why)
 {
     (void)c;
@@ -460,6 +498,7 @@ static int chunk_extension(struct http_chunked *c, unsigned char byte, const cha
     return CHUNK_EXTENSION;
 }
 
+/* Size 0 is the last chunk; the trailers follow it. */
 static int chunk_size_lf(struct http_chunked *c, unsigned char byte, const char **why)
 {
     c->line = 0;
@@ -468,18 +507,21 @@ static int chunk_size_lf(struct http_chunked *c, unsigned char byte, const char 
     return c->left > 0 ? CHUNK_DATA : CHUNK_TRAILER_FIRST;
 }
 
+/* The size has been used up: only the line's end may follow. */
 static int chunk_data_cr(struct http_chunked *c, unsigned char byte, const char **why)
 {
     (void)c;
     return byte == '\r' ? CHUNK_DATA_LF : chunk_bad(why, "a chunk is longer than its size");
 }
 
+/* The next chunk's size follows, or the last chunk. */
 static int chunk_data_lf(struct http_chunked *c, unsigned char byte, const char **why)
 {
     (void)c;
     return byte == '\n' ? CHUNK_SIZE_FIRST : chunk_bad(why, "a chunk must end in CR LF");
 }
 
+/* An empty line ends the trailers and with them the body. */
 static int chunk_trailer_first(struct http_chunked *c, unsigned char byte, const char **why)
 {
     (void)c;
@@ -490,6 +532,7 @@ static int chunk_trailer_first(struct http_chunked *c, unsigned char byte, const
     return CHUNK_TRAILER_NAME;
 }
 
+/* The same rules as for a header, so that what is dropped here could not have meant something. */
 static int chunk_trailer_name(struct http_chunked *c, unsigned char byte, const char **why)
 {
     (void)c;
@@ -500,6 +543,7 @@ static int chunk_trailer_name(struct http_chunked *c, unsigned char byte, const 
     return CHUNK_TRAILER_NAME;
 }
 
+/* Dropped: a trailer arrives after everything that could depend on it has been decided. */
 static int chunk_trailer_value(struct http_chunked *c, unsigned char byte, const char **why)
 {
     (void)c;
@@ -510,18 +554,21 @@ static int chunk_trailer_value(struct http_chunked *c, unsigned char byte, const
     return CHUNK_TRAILER_VALUE;
 }
 
+/* c->line goes on counting over all trailers: together they have one limit. */
 static int chunk_trailer_lf(struct http_chunked *c, unsigned char byte, const char **why)
 {
     (void)c;
     return byte == '\n' ? CHUNK_TRAILER_FIRST : chunk_bad(why, "a trailer must end in CR LF");
 }
 
+/* What comes after it belongs to the next request. */
 static int chunk_end_lf(struct http_chunked *c, unsigned char byte, const char **why)
 {
     (void)c;
     return byte == '\n' ? CHUNK_DONE : chunk_bad(why, "the last chunk must end in CR LF");
 }
 
+/* One function for each state, called for one byte at a time. */
 static const chunk_step CHUNK_STEPS[] = {
     [CHUNK_SIZE_FIRST] = chunk_size_first,
     [CHUNK_SIZE] = chunk_size,
@@ -538,7 +585,8 @@ static const chunk_step CHUNK_STEPS[] = {
     [CHUNK_END_LF] = chunk_end_lf,
 };
 
-/* Moves as much of the current chunk as there is to the front. Returns the bytes moved. */
+/* Moves as much of the current chunk as there is to the front. Returns the bytes moved. The data
+ * only ever moves towards the front, so the overlap is harmless for memmove. */
 static size_t chunk_take_data(struct http_chunked *c, char *to, const char *from, size_t size)
 {
     size_t take = size < c->left ? size : (size_t)c->left;
@@ -550,7 +598,8 @@ static size_t chunk_take_data(struct http_chunked *c, char *to, const char *from
     return take;
 }
 
-/* A size line may be CHUNK_LINE_MAX bytes, all trailers together HTTP_HEAD_MAX. */
+/* A size line may be CHUNK_LINE_MAX bytes, all trailers together HTTP_HEAD_MAX. DONE means within
+ * the limits. Without them a body of size lines alone would be read for ever. */
 static enum http_parse chunk_check_line(const struct http_chunked *c, const char **why)
 {
     if (c->state < CHUNK_DATA && c->line > CHUNK_LINE_MAX) {
@@ -564,6 +613,8 @@ static enum http_parse chunk_check_line(const struct http_chunked *c, const char
     return HTTP_PARSE_DONE;
 }
 
+/* The state machine may stop at any byte, so packets may be cut anywhere. *used and *written are
+ * set unless a byte was bad. */
 enum http_parse http_chunked_decode(struct http_chunked *c, char *bytes, size_t size, size_t *used,
                                     size_t *written, const char **why)
 {
@@ -596,6 +647,8 @@ enum http_parse http_chunked_decode(struct http_chunked *c, char *bytes, size_t 
 
 /* ---- percent-decoding ------------------------------------------------------------------------ */
 
+/* in and out may be the same memory, since writing never passes reading. An encoded NUL is refused
+ * because it would end the text for whoever treats it as a C string. */
 bool http_decode(struct slice in, bool plus_is_space, char *out, size_t *size)
 {
     size_t written = 0;

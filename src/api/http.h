@@ -18,6 +18,7 @@
 #define HTTP_HEAD_MAX    8192 /* bytes of request line and headers together */
 #define HTTP_HEADERS_MAX 64
 
+/* The methods that are told apart; the order is that of METHOD_NAMES. */
 enum http_method {
     HTTP_GET,
     HTTP_HEAD,
@@ -29,6 +30,7 @@ enum http_method {
     HTTP_OTHER, /* a token we have no route for: 405 or 501 is the caller's business */
 };
 
+/* "GET" and so on; "OTHER" for what has no name here. Static storage. */
 const char *http_method_name(enum http_method method);
 
 struct http_header {

@@ -1,19 +1,22 @@
+/* intake_route: POST /events: decoded here, made durable by the committer, answered on its
+ * thread.
+ *
+ * The jobs of one round form a group: the first exchange counts how many are not answered yet,
+ * and whoever answers the last one sends them all back, so a loop is woken once for a whole
+ * group and not once for each request. A group is closed at GROUP_EVENTS_MAX, so that nobody
+ * waits for more than about one commit beyond his own.
+ * Deliberately missing: a copy of the events. They stay in the buffers they arrived in. */
 #include "api/exchange.h"
 #include "api/problem.h"
 #include "common/error.h"
 #include "common/log.h"
 
-/* POST /events: decoded here, made durable by the committer, answered on its thread.
- *
- * The jobs of one round form a group: the first exchange counts how many are not answered yet, and
- * whoever answers the last one sends them all back, so a loop is woken once for a whole group and
- * not once for each request. A group is closed at GROUP_EVENTS_MAX, so that nobody waits for more
- * than about one commit beyond his own. */
-
+/* Events; a single larger request still is one group. */
 #define GROUP_EVENTS_MAX 1024
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
+/* "rejected":[{"index","errors"}], in the order of the request. */
 static void add_rejections(struct json_writer *w, const struct intake_job *job)
 {
     json_key(w, "rejected");
@@ -27,6 +30,7 @@ static void add_rejections(struct json_writer *w, const struct intake_job *job)
     json_close_array(w);
 }
 
+/* For arrays and lines, also when nothing of them was rejected. */
 static void answer_counts(struct exchange *x)
 {
     struct json_writer w;
@@ -55,7 +59,8 @@ static void answer_single(struct exchange *x)
     json_close_object(&w);
 }
 
-/* On the committer's thread, like all of ANSWERS: rendering is kept off the loop. */
+/* On the committer's thread, like all of ANSWERS: rendering is kept off the loop. The one place
+ * where an event counts as received: it is durable now. */
 static void answer_accepted(struct exchange *x)
 {
     metric_add(x->loop->server->events_received, x->job.count);
@@ -83,24 +88,29 @@ static void answer_rejected(struct exchange *x)
     json_close_object(&w);
 }
 
-static void answer_busy(struct exchange *x, const char *slug)
+/* 503 with Retry-After: the same request may be sent again, as nothing of it was stored. */
+static void answer_busy(struct exchange *x, const char *slug, const char *why)
 {
     response_problem(&x->response, &x->request, 503, slug, NULL,
-                     "events are not taken right now; nothing was stored, please try again");
+                     "%s; nothing was stored, please try again", why);
     response_header(&x->response, "Retry-After", SLICE("1"));
 }
 
 static void answer_passing_trouble(struct exchange *x)
 {
-    answer_busy(x, "temporarily-unavailable");
+    answer_busy(x, "temporarily-unavailable",
+                x->job.error != NULL ? x->job.error : "events are not taken right now");
 }
 
+/* 507 without Retry-After: it takes a person to make room. */
 static void answer_disk_full(struct exchange *x)
 {
     response_problem(&x->response, &x->request, 507, "insufficient-storage", NULL,
                      "the disk is full; nothing was stored");
 }
 
+/* The only answer that leaves the outcome open. Sending the event again is safe: the worker drops
+ * copies. */
 static void answer_broken(struct exchange *x)
 {
     response_problem(&x->response, &x->request, 503, "broken", NULL,
@@ -108,6 +118,7 @@ static void answer_broken(struct exchange *x)
     response_header(&x->response, "Retry-After", SLICE("1"));
 }
 
+/* By intake_result. */
 static void (*const ANSWERS[])(struct exchange *) = {
     [INTAKE_ACCEPTED] = answer_accepted,
     [INTAKE_BUSY] = answer_passing_trouble,
@@ -135,6 +146,7 @@ static void intake_route_done(struct intake_job *job)
 
 /* ---- to the committer ------------------------------------------------------------------------ */
 
+/* Loop thread. From the end of the round on the job is the committer's. */
 static void intake_route_collect(struct exchange *x)
 {
     struct loop *loop = x->loop;
@@ -154,6 +166,7 @@ static void intake_route_collect(struct exchange *x)
         loop->group = NULL; /* the next job begins another one */
 }
 
+/* The group is closed with the round, since its count must not change at the committer. */
 void intake_route_submit(struct loop *loop)
 {
     loop->group = NULL;
@@ -192,7 +205,7 @@ static bool read_atomic(struct exchange *x, bool *is_atomic)
 }
 
 /* The body stays where it is: messages point into the connection's buffer, which outlives the job
- * (conn_abandon sees to it). */
+ * (conn_abandon sees to it). false: 400 or 413 has been answered; the job is empty then. */
 static bool decode(struct exchange *x)
 {
     struct request *r = &x->request;
@@ -211,6 +224,7 @@ static bool decode(struct exchange *x)
     return false;
 }
 
+/* Room is reserved last, when it is certain that the job will be handed over. */
 bool intake_route_dispatch(struct exchange *x)
 {
     bool is_atomic;
@@ -228,7 +242,7 @@ bool intake_route_dispatch(struct exchange *x)
     if (!intake_reserve(x->loop->api->intake, &x->job)) {
         log_warn(LOG_MSG("events were refused: too many are waiting for their commit"),
                  LOG_TEXT("correlation_id", x->request.correlation_id));
-        answer_busy(x, "too-many-in-flight");
+        answer_busy(x, "too-many-in-flight", "too many events are in flight");
         return true;
     }
     intake_route_collect(x);

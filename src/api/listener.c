@@ -1,5 +1,10 @@
-/* Names are resolved at the start only, so that getaddrinfo, which blocks, never meets a request.
- */
+/* listener: addresses as the user writes them become listening sockets, or an error that says
+ * why.
+ *
+ * Names are resolved at the start only, so that getaddrinfo, which blocks, never meets a
+ * request. sockaddr structs are copied in and out instead of cast: that is what the language
+ * allows.
+ * Deliberately missing: a list of addresses. One door listens on one, or on both loopbacks. */
 #include "api/listener.h"
 
 #include <errno.h>
@@ -13,6 +18,7 @@
 
 #include "common/error.h"
 
+/* Connections that wait in the kernel; it takes less when net.core.somaxconn says so. */
 #define LISTENER_BACKLOG 4096
 
 /* What to bind; borrowed from the getaddrinfo result. */
@@ -22,7 +28,8 @@ struct target {
     const char *text; /* as the user wrote it */
 };
 
-/* "host:port" or "[v6]:port". The parts are owned by caller. */
+/* "host:port" or "[v6]:port". The parts are owned by caller. An IPv6 address needs its brackets,
+ * otherwise its last group could be taken for the port. Errors: INPUT. */
 static bool split_address(const char *text, char **host, char **port, GError **error)
 {
     const char *colon = strrchr(text, ':');
@@ -43,6 +50,7 @@ static bool split_address(const char *text, char **host, char **port, GError **e
     return true;
 }
 
+/* 127.0.0.0/8, ::1, and the first written as IPv6. */
 static bool is_loopback(const struct sockaddr *address)
 {
     struct sockaddr_in6 v6;
@@ -58,7 +66,7 @@ static bool is_loopback(const struct sockaddr *address)
            (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr) && v6.sin6_addr.s6_addr[12] == 127);
 }
 
-/* sockaddr structs are copied in and out instead of cast: that is what the language allows. */
+/* Writes the port into an address of either family. */
 static void set_port(struct sockaddr_storage *address, int port)
 {
     struct sockaddr_in v4;
@@ -75,6 +83,7 @@ static void set_port(struct sockaddr_storage *address, int port)
     }
 }
 
+/* The port that the kernel chose for 0; 0 when it cannot be told. */
 static int bound_port(int fd)
 {
     struct sockaddr_storage address = {0};
@@ -92,6 +101,7 @@ static int bound_port(int fd)
     return ntohs(v6.sin6_port);
 }
 
+/* Errors: IN_USE, INPUT for an address that is not ours or a port that needs root, else FATAL. */
 static void set_bind_error(GError **error, const char *text, int number)
 {
     if (number == EADDRINUSE)
@@ -103,7 +113,9 @@ static void set_bind_error(GError **error, const char *text, int number)
                     "cannot listen on %s: %s", text, g_strerror(number));
 }
 
-/* A plain, not shared, port: a second process must not be able to take half of the connections. */
+/* A plain, not shared, port: a second process must not be able to take half of the connections.
+ * Returns the listening socket, or -1. SO_REUSEADDR only lets a restart have its port back from
+ * connections that linger; it does not share one. */
 static int open_socket(const struct target *t, GError **error)
 {
     int fd = socket(t->address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -113,6 +125,7 @@ static int open_socket(const struct target *t, GError **error)
 
     if (fd >= 0) {
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+        /* "[::]" then takes IPv4 clients as well; the kernel's default depends on the machine. */
         if (t->address->sa_family == AF_INET6)
             setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
         /* Connections inherit it from the listening socket. */
@@ -127,7 +140,8 @@ static int open_socket(const struct target *t, GError **error)
     return -1;
 }
 
-/* The second socket of a listener takes the port that the first one got. */
+/* The second socket of a listener takes the port that the first one got. After false the listener
+ * is as before. */
 static bool listener_add(struct listener *l, const struct addrinfo *info, const char *text,
                          GError **error)
 {
@@ -147,7 +161,8 @@ static bool listener_add(struct listener *l, const struct addrinfo *info, const 
     return true;
 }
 
-/* The first address of a name is the one that is meant. Freed by the caller. */
+/* The first address of a name is the one that is meant. Freed by the caller. NULL with INPUT when
+ * the name is unknown. AI_PASSIVE has no effect here, as a host is always given. */
 static struct addrinfo *resolve(const char *host, const char *port, const char *text,
                                 GError **error)
 {
@@ -162,7 +177,7 @@ static struct addrinfo *resolve(const char *host, const char *port, const char *
     return infos;
 }
 
-/* Safe by default: without access control only this machine may come in. */
+/* Safe by default: without access control only this machine may come in. Errors: INPUT. */
 static bool check_open(const struct addrinfo *info, const char *text, bool allow_open,
                        GError **error)
 {
@@ -176,6 +191,7 @@ static bool check_open(const struct addrinfo *info, const char *text, bool allow
     return false;
 }
 
+/* Resolves, checks and adds one address; after false the listener is as before. */
 static bool open_host(struct listener *l, const char *host, const char *port, const char *text,
                       bool allow_open, GError **error)
 {
@@ -188,6 +204,7 @@ static bool open_host(struct listener *l, const char *host, const char *port, co
     return is_open;
 }
 
+/* Before anything is opened: a wrong setting must not leave half of an engine behind. */
 bool listener_check(const char *text, bool allow_open, GError **error)
 {
     g_autofree char *host = NULL;
@@ -206,6 +223,8 @@ bool listener_check(const char *text, bool allow_open, GError **error)
     return is_good;
 }
 
+/* "localhost" is not resolved: what a machine's files say about it must not open a door to
+ * others. */
 bool listener_open(struct listener *l, const char *text, bool allow_open, GError **error)
 {
     g_autofree char *host = NULL;
@@ -223,6 +242,7 @@ bool listener_open(struct listener *l, const char *text, bool allow_open, GError
     return true;
 }
 
+/* What waits in its backlog is reset by the kernel. */
 void listener_close(struct listener *l)
 {
     for (size_t i = 0; i < l->count; i++)

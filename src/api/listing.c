@@ -1,9 +1,14 @@
+/* listing: what all list answers share: limit, cursor, time filters, and the page's end.
+ *
+ * The rows are written while the store hands them out, so a page is never held as rows and as
+ * text. Paging goes by position, not by number of rows: what is added meanwhile shifts no page.
+ * Deliberately missing: totals. Counting all rows would cost more than the page itself. */
 #include "api/listing.h"
 
 #include "common/rfc3339.h"
 #include "core/campaign.h"
 
-/* Decimal digits only, at most max. */
+/* Decimal digits only, at most max. 18 digits always fit. After false *out is unchanged. */
 static bool parse_number(struct slice text, int64_t max, int64_t *out)
 {
     int64_t value = 0;
@@ -21,6 +26,7 @@ static bool parse_number(struct slice text, int64_t max, int64_t *out)
     return true;
 }
 
+/* Campaigns are listed by id, everything else by a number that falls from page to page. */
 bool listing_cursor_parse(struct slice text, char letter, struct store_query *query)
 {
     struct slice rest;
@@ -35,6 +41,7 @@ bool listing_cursor_parse(struct slice text, char letter, struct store_query *qu
     return parse_number(rest, INT64_MAX, &query->before) && query->before > 0;
 }
 
+/* An absent parameter leaves *at_us alone. false: a 400 has been answered. */
 static bool read_time(const struct request *req, struct response *res, const char *name,
                       int64_t *at_us)
 {
@@ -51,6 +58,7 @@ static bool read_time(const struct request *req, struct response *res, const cha
     return false;
 }
 
+/* letter: of this list's cursors. Parameters that a list does not know were refused before. */
 bool listing_read(const struct request *req, struct response *res, char letter,
                   struct store_query *query)
 {
@@ -64,6 +72,8 @@ bool listing_read(const struct request *req, struct response *res, char letter,
                          SLICE_ARG(text));
         return false;
     }
+    /* The store stops after LISTING_SCAN_MAX rows; the page is then short and its cursor goes on
+     * from there. */
     query->limit = (size_t)limit;
     query->scan_max = LISTING_SCAN_MAX;
     if (request_query(req, "cursor", &text) && !listing_cursor_parse(text, letter, query)) {
@@ -77,6 +87,7 @@ bool listing_read(const struct request *req, struct response *res, char letter,
            read_time(req, res, "until", &query->until_us);
 }
 
+/* The slice lives in the request's arena. */
 void listing_text(const struct request *req, const char *name, struct slice *out)
 {
     struct slice text;
@@ -85,11 +96,13 @@ void listing_text(const struct request *req, const char *name, struct slice *out
         *out = text;
 }
 
+/* Where the rows of the running query go. */
 struct listing_sink {
     struct json_writer *w;
     void (*write_row)(struct json_writer *w, const struct store_row *row);
 };
 
+/* The row is borrowed for the call. */
 static void listing_take(const struct store_row *row, void *user)
 {
     struct listing_sink *sink = user;
@@ -97,6 +110,7 @@ static void listing_take(const struct store_row *row, void *user)
     sink->write_row(sink->w, row);
 }
 
+/* "next_cursor": null ends the list, so a client need not compare counts with its limit. */
 static void write_cursor(struct json_writer *w, enum store_view view, const struct store_page *page)
 {
     static const char letters[] = {
@@ -116,6 +130,7 @@ static void write_cursor(struct json_writer *w, enum store_view view, const stru
     json_put_string(w, "next_cursor", text);
 }
 
+/* When the query fails half-way, response_error drops what was written so far. */
 void listing_answer(struct api *api, struct request *req, struct response *res, const char *name,
                     const struct store_query *query,
                     void (*write_row)(struct json_writer *w, const struct store_row *row))

@@ -13,6 +13,7 @@
 #include "common/json.h"
 #include "store/store.h"
 
+/* Rows of a page when the client does not say. */
 #define LISTING_LIMIT_DEFAULT 50
 #define LISTING_LIMIT_MAX     1000
 #define LISTING_SCAN_MAX      200000 /* rows looked at for one page of an unindexed filter */

@@ -1,5 +1,9 @@
-/* One round of a loop, its beginning and its end. Everything in a loop runs on its own thread, so
- * nothing in it is locked; other threads only put mail into its inbox. */
+/* loop: one round of a loop, its beginning and its end.
+ *
+ * Everything in a loop runs on its own thread, so nothing in it is locked; other threads only
+ * put mail into its inbox, whose descriptor wakes the epoll. The clock is read once a round.
+ * Deliberately missing: timers. Deadlines (deadlines.h) and two look-agains are all that a wait
+ * needs. */
 #include "api/loop.h"
 
 #include <errno.h>
@@ -19,6 +23,8 @@
 
 /* ---- parts others use ------------------------------------------------------------------------ */
 
+/* Edge-triggered in both directions, so that a connection is added once and never changed again:
+ * changing what is watched would cost a system call for each request. */
 bool loop_watch(struct loop *loop, struct watch *w, bool is_level)
 {
     struct epoll_event event = {
@@ -29,6 +35,7 @@ bool loop_watch(struct loop *loop, struct watch *w, bool is_level)
     return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, w->fd, &event) == 0;
 }
 
+/* A list of one: the mailbox knows only lists. */
 void loop_put(struct loop *loop, struct loop_mail *mail)
 {
     struct mail_list list = {0};
@@ -37,6 +44,7 @@ void loop_put(struct loop *loop, struct loop_mail *mail)
     mailbox_put(loop->inbox, &list);
 }
 
+/* Its content is undefined. Taken from the end, where the warmest one is. */
 char *loop_take_buffer(struct loop *loop)
 {
     if (loop->buffers->len == 0)
@@ -55,7 +63,8 @@ void loop_give_buffer(struct loop *loop, char *buffer)
 }
 
 /* splitmix64. Source: Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014;
- * the constants are those of its reference implementation. */
+ * the constants are those of its reference implementation. Fast and good enough for ids that must
+ * differ, not for ones that must not be guessed. */
 static uint64_t loop_random(uint64_t *seed)
 {
     uint64_t z = *seed += UINT64_C(0x9e3779b97f4a7c15);
@@ -65,6 +74,7 @@ static uint64_t loop_random(uint64_t *seed)
     return z ^ z >> 31;
 }
 
+/* 16 digits; no NUL. */
 static void write_hex(uint64_t value, char *out)
 {
     static const char DIGITS[] = "0123456789abcdef";
@@ -73,6 +83,7 @@ static void write_hex(uint64_t value, char *out)
         out[i] = DIGITS[value >> (60 - 4 * i) & 15];
 }
 
+/* In the form of a W3C trace id, so that tools take it for one. */
 void loop_make_id(struct loop *loop, char out[33])
 {
     write_hex(loop_random(&loop->seed[0]), out);
@@ -82,7 +93,8 @@ void loop_make_id(struct loop *loop, char out[33])
 
 /* ---- one round ------------------------------------------------------------------------------- */
 
-/* RFC 9110 section 5.6.7; English whatever the locale. */
+/* RFC 9110 section 5.6.7; English whatever the locale. Once a second at most: a round within the
+ * same second reuses the text. */
 static void loop_render_date(struct loop *loop, int64_t seconds)
 {
     static const char DAYS[][4] = {"Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"};
@@ -97,6 +109,7 @@ static void loop_render_date(struct loop *loop, int64_t seconds)
     loop->date_s = seconds;
 }
 
+/* Every time that is taken in a round is this one: deadlines, arrivals, durations. */
 static void loop_read_clock(struct loop *loop)
 {
     loop->now_us = clock_monotonic_us();
@@ -105,7 +118,8 @@ static void loop_read_clock(struct loop *loop)
         loop_render_date(loop, loop->wall_us / 1000000);
 }
 
-/* 0 = not draining. */
+/* 0 = not draining. Relaxed: loops may learn of it a round late; the drain's mail wakes them
+ * anyway. */
 static int64_t loop_drain_until(const struct loop *loop)
 {
     return atomic_load_explicit(&loop->server->drain_until_us, memory_order_relaxed);
@@ -116,7 +130,8 @@ bool loop_is_draining(const struct loop *loop)
     return loop_drain_until(loop) != 0;
 }
 
-/* Units: milliseconds, rounded up so that the deadline has passed on waking; -1 = for ever. */
+/* Units: milliseconds, rounded up so that the deadline has passed on waking; -1 = for ever. 0 while
+ * connections wait for their next turn. */
 static int loop_wait_ms(const struct loop *loop)
 {
     int64_t until_us = deadlines_next(&loop->deadlines);
@@ -126,7 +141,7 @@ static int loop_wait_ms(const struct loop *loop)
         return 0;
     if (loop->acceptor != NULL)
         until_us = MIN(until_us, acceptor_resume_at(loop->acceptor));
-    if (loop->acceptor != NULL && loop->is_draining) /* looks whether the other loops are done */
+    if (loop->is_draining) /* looks how far the other loops are */
         until_us = MIN(until_us, loop->now_us + LOOP_DRAIN_LOOK_US);
     if (loop->is_draining && loop_drain_until(loop) > loop->now_us)
         until_us = MIN(until_us, loop_drain_until(loop));
@@ -136,7 +151,8 @@ static int loop_wait_ms(const struct loop *loop)
     return wait_us <= 0 ? 0 : (int)MIN((wait_us + 999) / 1000, G_MAXINT);
 }
 
-/* All that came since the last look, in order; whoever put something now rings again. */
+/* All that came since the last look, in order; whoever put something now rings again. The watch
+ * stands in the middle of the loop, hence the arithmetic. */
 static void loop_read_inbox(struct watch *w, uint32_t events)
 {
     struct loop *loop = (struct loop *)((char *)w - G_STRUCT_OFFSET(struct loop, inbox_watch));
@@ -163,7 +179,8 @@ static void loop_run_again(struct loop *loop)
     }
 }
 
-/* conn_expire moves a connection on, so each turn finds another one, until none is due. */
+/* conn_expire moves a connection on, so each turn finds another one, until none is due. A paused
+ * acceptor is due here as well. */
 static void loop_expire(struct loop *loop)
 {
     struct conn *c;
@@ -174,7 +191,8 @@ static void loop_expire(struct loop *loop)
         acceptor_resume(loop->acceptor);
 }
 
-/* At the end of a round: no event of this round can point to them any more. */
+/* At the end of a round: no event of this round can point to them any more. The list of the state
+ * CONN_CLOSED is the list of the dead. */
 static void loop_bury(struct loop *loop)
 {
     GQueue *closed = &loop->deadlines.lists[CONN_CLOSED];
@@ -196,6 +214,8 @@ static void loop_for_state(struct loop *loop, enum conn_state state, void (*act)
     }
 }
 
+/* Answers from now on close their connections; idle ones are closed here, the others when
+ * answered. */
 static void loop_begin_drain(struct loop *loop, struct loop_mail *mail)
 {
     (void)mail;
@@ -205,35 +225,42 @@ static void loop_begin_drain(struct loop *loop, struct loop_mail *mail)
     loop_for_state(loop, CONN_IDLE, conn_close_idle);
 }
 
-/* Not in loop_begin_drain: later events of the same round may still point to a listener's watch. */
+/* Not in loop_begin_drain: later events of the same round may still point to a listener's watch.
+ * Once, after the events of the round. */
 static void loop_close_main_door(struct loop *loop)
 {
-    if (!loop->is_draining || loop->acceptor == NULL || loop->has_closed_door)
+    if (!loop->is_draining || loop->acceptor == NULL ||
+        atomic_load(&loop->server->is_main_door_closed))
         return;
-    loop->has_closed_door = true;
     acceptor_drain(loop->acceptor);
+    atomic_store(&loop->server->is_main_door_closed, true);
 }
 
-/* The deadline of the drain has passed: whoever is still here is cut off. */
+/* The deadline of the drain has passed: whoever is still here is cut off. Requests at other threads
+ * go on: conn_close leaves them their memory. */
 static void loop_cut_rest(struct loop *loop)
 {
     for (int state = 0; state < CONN_CLOSED; state++)
         loop_for_state(loop, (enum conn_state)state, conn_close);
 }
 
-/* connections also counts those that were dealt to this loop and have not arrived. The accepting
- * loop stays until the others have nothing left: it keeps the metrics door open for probes. */
+/* connections also counts those that were dealt to this loop and have not arrived; none is dealt to
+ * another loop once the main door is closed. The accepting loop stays until the others have nothing
+ * left: it keeps the metrics door open for probes. outstanding keeps the loop for requests whose
+ * clients have gone, since their mail still comes here. */
 static bool loop_is_over(const struct loop *loop)
 {
-    if (!loop->is_draining || loop->outstanding > 0)
+    if (!loop->is_draining || loop->outstanding > 0 ||
+        !atomic_load(&loop->server->is_main_door_closed))
         return false;
     if (loop->acceptor != NULL)
-        return loop->has_closed_door && atomic_load(&loop->server->connections) == loop->probes;
-    return atomic_load_explicit(&loop->connections, memory_order_relaxed) == 0;
+        return atomic_load(&loop->server->connections) == loop->probes;
+    return atomic_load(&loop->connections) == 0;
 }
 
 /* The order matters: new jobs leave after everything that may make some, and connections are freed
- * after everything that may point to them. */
+ * after everything that may point to them. The thread. Connections that had used up their turn come
+ * before the new events. */
 static void *loop_main(void *data)
 {
     struct loop *loop = data;
@@ -243,22 +270,28 @@ static void *loop_main(void *data)
     while (!loop_is_over(loop)) {
         int count = epoll_wait(loop->epoll_fd, events, LOOP_EVENTS, loop_wait_ms(loop));
 
+        /* A broken epoll is a bug: nothing could be answered any more. */
         if (count < 0 && errno != EINTR)
             g_error("epoll_wait: %s", g_strerror(errno));
         loop_read_clock(loop);
+        /* Before the new events: whoever had to wait goes first. */
         loop_run_again(loop);
         for (int i = 0; i < count; i++) {
             struct watch *w = events[i].data.ptr;
 
+            /* A connection that was closed earlier in this round is still there, and says so
+             * itself. */
             w->ready(w, events[i].events);
         }
         loop_close_main_door(loop);
         loop_expire(loop);
         if (loop->is_draining && loop->now_us >= loop_drain_until(loop))
             loop_cut_rest(loop);
+        /* Once a round: all events that this round decoded go to the committer in one mail. */
         intake_route_submit(loop);
         loop_bury(loop);
     }
+    /* Only now: the metrics door answered probes until the end. */
     acceptor_close(loop->acceptor);
     loop->acceptor = NULL;
     loop_cut_rest(loop);
@@ -268,6 +301,7 @@ static void *loop_main(void *data)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
+/* The mail is part of the loop, so a drain cannot fail for want of memory. */
 void loop_drain(struct loop *loop)
 {
     loop->drain_mail.run = loop_begin_drain;
@@ -289,7 +323,8 @@ void loop_join(struct loop *loop)
     loop->thread = NULL;
 }
 
-/* Busy connections have no deadline here: the commit and the look-up have their own ends. */
+/* Busy connections have no deadline here: the commit and the look-up have their own ends. The table
+ * names every state, so that none is without a limit by accident. */
 static void loop_init_deadlines(struct loop *loop)
 {
     const struct server_options *o = &loop->server->options;
@@ -306,7 +341,9 @@ static void loop_init_deadlines(struct loop *loop)
     deadlines_init(&loop->deadlines, limits_ms);
 }
 
-/* By route, so that a slow look-up does not hide in the numbers of POST /events. */
+/* By route, so that a slow look-up does not hide in the numbers of POST /events. An array by route
+ * index; the last one is for requests without a route. The metrics are shared by all loops; the
+ * array is owned by caller. */
 static struct metric **loop_find_durations(void)
 {
     struct metric **durations = g_new0(struct metric *, ROUTE_COUNT + 1);
@@ -324,6 +361,7 @@ static struct metric **loop_find_durations(void)
     return durations;
 }
 
+/* All that can fail comes last, so that loop_free finds everything else made. */
 struct loop *loop_new(struct server *server, GError **error)
 {
     struct loop *loop = g_new0(struct loop, 1);
@@ -350,7 +388,8 @@ struct loop *loop_new(struct server *server, GError **error)
     return NULL;
 }
 
-/* A connection may have been dealt to this loop when it had ended already. */
+/* A connection may have been dealt to this loop when it had ended already. Nobody puts mail any
+ * more, so this look is the last. */
 static void loop_empty_inbox(struct loop *loop)
 {
     loop_read_clock(loop);
@@ -359,6 +398,7 @@ static void loop_empty_inbox(struct loop *loop)
     loop_bury(loop);
 }
 
+/* Spare buffers and exchanges are freed here; those in use have come back with the last look. */
 void loop_free(struct loop *loop)
 {
     if (loop == NULL)

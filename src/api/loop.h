@@ -26,8 +26,8 @@
 #include "common/metrics.h"
 #include "core/flat.h"
 
-#define LOOP_DRAIN_LOOK_US 20000 /* how often the accepting loop looks whether all are done */
-#define LOOP_BUFFER_SIZE (3 * HTTP_HEAD_MAX) /* a head behind a pipelined one, and a small body */
+#define LOOP_DRAIN_LOOK_US 20000 /* how often a draining loop looks how far the others are */
+#define LOOP_BUFFER_SIZE   (3 * HTTP_HEAD_MAX) /* a head behind a pipelined one, and a small body */
 
 struct exchange;
 struct loop;
@@ -49,27 +49,28 @@ struct server {
     struct api *api;
     struct server_options options; /* the strings are not used after the start */
     struct listener main_door;     /* first loop, once it runs */
-    struct listener metrics_door;
-    int main_port;
-    int metrics_port;
+    struct listener metrics_door;  /* the same; count 0 = there is none */
+    int main_port;                 /* really bound, kept when the door is closed */
+    int metrics_port;              /* the same, 0 = none */
     struct peers *peers;
     struct executor *executor;
     struct loop **loops; /* [0] accepts for all */
-    int loop_count;
+    int loop_count;      /* those that were made */
     struct metric *connections_gauge;
     struct metric *events_received;
     _Atomic int64_t connections;
-    _Atomic int64_t drain_until_us; /* monotonic; 0 = not draining */
+    _Atomic int64_t drain_until_us;  /* monotonic; 0 = not draining */
+    atomic_bool is_main_door_closed; /* set by the accepting loop */
 };
 
 /* Loop thread only, except what is marked. */
 struct loop {
     struct server *server;
     struct api *api;
-    int epoll_fd;
+    int epoll_fd; /* owned, like the inbox */
     struct watch inbox_watch;
-    struct mailbox *inbox; /* any thread puts struct loop_mail */
-    struct loop_mail drain_mail;
+    struct mailbox *inbox;       /* any thread puts struct loop_mail */
+    struct loop_mail drain_mail; /* sent once, hence no allocation */
     GThread *thread;
     _Atomic int64_t connections; /* any thread reads: new ones go where the fewest are */
     int64_t probes; /* of the metrics door, accepted while draining: nobody waits for their end */
@@ -80,13 +81,12 @@ struct loop {
     char date[32];   /* for the Date header */
 
     struct deadlines deadlines;
-    GQueue again;           /* connections that used up their turn */
-    struct mail_list jobs;  /* for the committer, handed over at the end of the round */
-    struct exchange *group; /* keeps the count of this round's jobs, see intake_route.c */
-    size_t group_events;    /* in the jobs of that group */
-    size_t outstanding;     /* requests at an executor or the committer */
-    bool is_draining;
-    bool has_closed_door; /* the accepting loop: the main door is closed */
+    GQueue again;              /* connections that used up their turn */
+    struct mail_list jobs;     /* for the committer, handed over at the end of the round */
+    struct exchange *group;    /* keeps the count of this round's jobs, see intake_route.c */
+    size_t group_events;       /* in the jobs of that group */
+    size_t outstanding;        /* requests at an executor or the committer */
+    bool is_draining;          /* this loop has heard of it */
     struct acceptor *acceptor; /* NULL except in the first loop */
 
     struct flat flat;          /* scratch of intake_decode */
@@ -97,12 +97,15 @@ struct loop {
     uint64_t seed[2];          /* of made correlation ids */
 };
 
+/* Makes a loop that does not run yet. Owned by caller (loop_free). Errors: FATAL. */
 struct loop *loop_new(struct server *server, GError **error);
 
 /* The thread must have ended. Accepts NULL. */
 void loop_free(struct loop *loop);
 
+/* Starts its thread; index is for the thread's name. */
 void loop_start(struct loop *loop, int index);
+/* Waits until it has ended; once, or for one that never started. */
 void loop_join(struct loop *loop);
 
 /* Any thread, once: asks the loop to drain. It ends when nothing is left, or is cut off at

@@ -1,4 +1,8 @@
-/* Touched when a connection comes and when it goes, never for a request: one lock is enough. */
+/* peers: a table of open connections by address, behind one lock.
+ *
+ * Touched when a connection comes and when it goes, never for a request: one lock is enough. An
+ * entry lives as long as its connections, so the table cannot outgrow their number.
+ * Deliberately missing: memory of the past. Whoever closes a connection may open the next. */
 #include "api/peers.h"
 
 #include <string.h>
@@ -22,6 +26,7 @@ struct peer {
     int64_t count;
 };
 
+/* The table's key lies inside its value, so one free does for both. */
 struct peers *peers_new(int64_t max)
 {
     struct peers *p = g_new0(struct peers, 1);
@@ -32,6 +37,7 @@ struct peers *peers_new(int64_t max)
     return p;
 }
 
+/* Connections have left by then; entries that are still there are freed with the table. */
 void peers_free(struct peers *p)
 {
     if (p == NULL)
@@ -41,6 +47,7 @@ void peers_free(struct peers *p)
     g_free(p);
 }
 
+/* The first 64 bits of an IPv6 address in the machine's byte order: it is a name, not a number. */
 uint64_t peers_key(const struct sockaddr *address)
 {
     struct sockaddr_in6 v6;
@@ -63,6 +70,7 @@ uint64_t peers_key(const struct sockaddr *address)
     return prefix;
 }
 
+/* An entry that is made has room, so none with a count of 0 stays behind. */
 bool peers_enter(struct peers *p, uint64_t key)
 {
     gint64 wanted = (gint64)key;
@@ -85,6 +93,7 @@ bool peers_enter(struct peers *p, uint64_t key)
     return has_room;
 }
 
+/* An entry goes with its last connection. */
 void peers_leave(struct peers *p, uint64_t key)
 {
     gint64 wanted = (gint64)key;

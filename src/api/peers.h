@@ -10,6 +10,7 @@
 
 #include <sys/socket.h>
 
+/* One for all loops; locks for itself. */
 struct peers;
 
 /* max: connections of one address; 0 = no limit, nothing is counted. */

@@ -1,4 +1,9 @@
-/* Every answer that is not a success is made here, so that all have the same members. */
+/* problem: every answer that is not a success is made here, so that all have the same members.
+ *
+ * Three tables: what a slug means, what a status is called, and which answer an error of store
+ * or queue becomes. Source: RFC 9457 (members and media type of a problem).
+ * Deliberately missing: translations. Clients branch on type and status, the texts are for
+ * people. */
 #include "api/problem.h"
 
 #include <stdarg.h>
@@ -80,6 +85,7 @@ static const struct {
     {507, "Insufficient Storage"},
 };
 
+/* Linear: asked for /problems/{slug} only. */
 const struct problem_type *problem_type_find(const char *slug)
 {
     for (size_t i = 0; i < PROBLEM_TYPE_COUNT; i++)
@@ -88,6 +94,7 @@ const struct problem_type *problem_type_find(const char *slug)
     return NULL;
 }
 
+/* Nobody may rely on a reason phrase (RFC 9112 section 4); it helps who reads with telnet. */
 const char *problem_reason(int status)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(REASONS); i++)
@@ -96,6 +103,7 @@ const char *problem_reason(int status)
     return "Unknown";
 }
 
+/* The type is a reference relative to the server, so that it holds behind any proxy. */
 void problem_open(struct json_writer *w, struct response *res, const struct request *req,
                   int status, const char *slug, const char *detail)
 {
@@ -118,6 +126,8 @@ void problem_open(struct json_writer *w, struct response *res, const struct requ
         json_put_text(w, "correlation_id", req->correlation_id);
 }
 
+/* The pointers are JSON pointers as URI fragments ("#/then/0"), relative to the body that was
+ * sent. */
 void problem_add_errors(struct json_writer *w, const struct problems *problems)
 {
     json_key(w, "errors");
@@ -133,6 +143,7 @@ void problem_add_errors(struct json_writer *w, const struct problems *problems)
         json_put_integer(w, "errors_total", (int64_t)problems->total);
 }
 
+/* Replaces whatever the handler had written before. */
 void response_problem(struct response *res, const struct request *req, int status, const char *slug,
                       const struct problems *problems, const char *format, ...)
 {
@@ -151,12 +162,14 @@ void response_problem(struct response *res, const struct request *req, int statu
 
 /* ---- errors of store and queue --------------------------------------------------------------- */
 
+/* What the client is told for each code. Texts of passing trouble name files and settings, which
+ * are the operator's business, so they are replaced. */
 static const struct error_answer {
-    int code;
+    int code; /* of EF_ERROR */
     int status;
     const char *slug;
     const char *text; /* shown instead of the error's own text; NULL = show that */
-    bool can_retry;
+    bool can_retry;   /* adds Retry-After */
 } ERROR_ANSWERS[] = {
     {EF_ERROR_RETRY, 503, "temporarily-unavailable", "busy, please try again", true},
     {EF_ERROR_STOPPED, 503, "not-ready", "the process is ending", true},
@@ -166,11 +179,13 @@ static const struct error_answer {
     {EF_ERROR_INPUT, 400, "invalid-request", NULL, false},
 };
 
-/* Damage and programming errors: the client can do nothing about them, the operator must look. */
+/* Damage and programming errors: the client can do nothing about them, the operator must look. Its
+ * text tells nothing of the inside: paths and SQL are no business of a client. */
 static const struct error_answer INTERNAL = {
     -1, 500, "internal", "something failed inside; the log has it under this correlation id", false,
 };
 
+/* Never NULL. */
 static const struct error_answer *find_error_answer(const GError *error)
 {
     if (error->domain == EF_ERROR)
@@ -180,7 +195,8 @@ static const struct error_answer *find_error_answer(const GError *error)
     return &INTERNAL;
 }
 
-/* The one place where a failed look-up is logged: store and queue only return their errors. */
+/* The one place where a failed look-up is logged: store and queue only return their errors. 5xx
+ * only: what the client did wrong is in its answer already. */
 static void log_failure(const struct error_answer *answer, const struct request *req,
                         const GError *error)
 {
@@ -194,6 +210,7 @@ static void log_failure(const struct error_answer *answer, const struct request 
                                                 {0}});
 }
 
+/* Retry-After says one second: passing trouble is over by then, or will say so again. */
 void response_error(struct response *res, const struct request *req, const GError *error)
 {
     const struct error_answer *answer = find_error_answer(error);

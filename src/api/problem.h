@@ -20,6 +20,7 @@ struct problem_type {
     const char *meaning; /* one sentence for the documentation */
 };
 
+/* All kinds this server ever answers with; static storage. */
 extern const struct problem_type PROBLEM_TYPES[];
 extern const size_t PROBLEM_TYPE_COUNT;
 

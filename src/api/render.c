@@ -1,18 +1,26 @@
+/* render: status line and headers of an answer, put together by hand.
+ *
+ * printf would cost more than all the rest of an answer. Header values come from our own code or
+ * were checked for control characters on their way in, so nothing here has to be escaped.
+ * Deliberately missing: chunked answers. Every body is complete, so its length is known. */
 #include "api/exchange.h"
 #include "api/problem.h"
 
 /* printf would cost more than all the rest of an answer, so its parts are put together by hand. */
 
+/* NUL-terminated, from static storage. */
 static void add_text(GString *out, const char *text)
 {
     g_string_append(out, text);
 }
 
+/* Bytes that live elsewhere; copied. */
 static void add_slice(GString *out, struct slice s)
 {
     g_string_append_len(out, s.data, (gssize)s.size);
 }
 
+/* Decimal, without sign; 20 digits hold 64 bits. */
 static void add_number(GString *out, size_t number)
 {
     char digits[20];
@@ -25,6 +33,7 @@ static void add_number(GString *out, size_t number)
     g_string_append_len(out, digits + at, (gssize)(sizeof(digits) - at));
 }
 
+/* Always HTTP/1.1, the highest version we speak, also to a 1.0 client (RFC 9110 section 2.5). */
 static void add_status_line(GString *out, int status)
 {
     add_slice(out, SLICE("HTTP/1.1 "));
@@ -42,6 +51,8 @@ static void add_connection(GString *out, const struct http_head *head, bool clos
         add_slice(out, SLICE("\r\nConnection: keep-alive"));
 }
 
+/* HEAD gets the headers of GET with the length of the body that is left out (RFC 9110 section
+ * 9.3.2). */
 void render_answer(struct exchange *x, bool closes)
 {
     GString *out = x->answer;
@@ -49,6 +60,7 @@ void render_answer(struct exchange *x, bool closes)
     /* RFC 9110 sections 15.3.5 and 15.4.5: these never have a body. */
     bool is_empty = res->status == 204 || res->status == 304;
 
+    /* The string is the exchange's and keeps its memory from answer to answer. */
     g_string_truncate(out, 0);
     add_status_line(out, res->status);
     if (!is_empty) {

@@ -1,4 +1,7 @@
-/* Reading the query once, before the handler, lets handlers rely on it: known names, each once. */
+/* request: how handlers read headers and parameters, and the check of the query before them.
+ *
+ * Reading the query once, before the handler, lets handlers rely on it: known names, each once.
+ * Deliberately missing: types. What a value means is read where it is used (listing.c for most). */
 #include "api/request.h"
 
 #include "api/routes.h"
@@ -6,11 +9,13 @@
 
 #define KNOWN_MAX 16 /* query parameters a route may have */
 
+/* Of several with one name the first counts. */
 struct slice request_header(const struct request *r, const char *name)
 {
     return http_find_header(r->head, name);
 }
 
+/* At most REQUEST_QUERY_MAX, so a walk is enough. Borrowed from the request; NULL when absent. */
 static const struct request_parameter *find_parameter(const struct request *r, struct slice name)
 {
     for (size_t i = 0; i < r->parameter_count; i++)
@@ -19,6 +24,7 @@ static const struct request_parameter *find_parameter(const struct request *r, s
     return NULL;
 }
 
+/* "a" and "a=" are both there, with an empty value. */
 bool request_query(const struct request *r, const char *name, struct slice *value)
 {
     const struct request_parameter *p = find_parameter(r, slice_text(name));
@@ -29,6 +35,8 @@ bool request_query(const struct request *r, const char *name, struct slice *valu
     return true;
 }
 
+/* The count of headers is in our hands, so too many are a bug. value must live until the answer is
+ * sent; it must not hold CR or LF. */
 void response_header(struct response *res, const char *name, struct slice value)
 {
     g_assert(res->header_count < RESPONSE_HEADERS_MAX);
@@ -39,7 +47,8 @@ void response_header(struct response *res, const char *name, struct slice value)
 
 /* ---- the query ------------------------------------------------------------------------------- */
 
-/* Splits at the first separator; the rest is empty when there is none. */
+/* Splits at the first separator; the rest is empty when there is none. Returns the part before
+ * it. */
 static struct slice cut(struct slice *rest, char separator)
 {
     const char *at = rest->size > 0 ? memchr(rest->data, separator, rest->size) : NULL;
@@ -54,7 +63,8 @@ static struct slice cut(struct slice *rest, char separator)
     return head;
 }
 
-/* Decoding never makes text longer, so the encoded size is room enough. */
+/* Decoding never makes text longer, so the encoded size is room enough. *out lives in the request's
+ * arena. false: a bad escape or an encoded NUL. */
 static bool decode_part(struct request *r, struct slice in, struct slice *out)
 {
     char *text = arena_alloc(&r->arena, in.size);
@@ -66,6 +76,7 @@ static bool decode_part(struct request *r, struct slice in, struct slice *out)
     return true;
 }
 
+/* A route without a list knows none. */
 static bool route_knows(const struct route *route, struct slice name)
 {
     struct slice rest = slice_text(route->query);
@@ -76,7 +87,8 @@ static bool route_knows(const struct route *route, struct slice name)
     return false;
 }
 
-/* A misspelt filter that is ignored would answer with everything, so it is named instead. */
+/* A misspelt filter that is ignored would answer with everything, so it is named instead. 400 with
+ * the nearest known name, or with all of them. */
 static void refuse_unknown(struct request *r, struct response *res, struct slice name)
 {
     g_auto(GStrv) known =
@@ -97,7 +109,8 @@ static void refuse_unknown(struct request *r, struct response *res, struct slice
                          "there is no query parameter \"%s\" here; none is taken", given);
 }
 
-/* Names are compared decoded: "%61tomic" is "atomic", and twice the same is twice the same. */
+/* Names are compared decoded: "%61tomic" is "atomic", and twice the same is twice the same. false:
+ * the 400 has been answered. */
 static bool read_parameter(struct request *r, struct response *res, struct slice part)
 {
     struct slice name = cut(&part, '=');
@@ -121,6 +134,7 @@ static bool read_parameter(struct request *r, struct response *res, struct slice
     return true;
 }
 
+/* Empty parts ("a=1&&b=2") are skipped, as browsers do. */
 bool request_read_query(struct request *r, struct response *res)
 {
     struct slice rest = r->query;
@@ -130,6 +144,7 @@ bool request_read_query(struct request *r, struct response *res)
     if (rest.size == 0)
         return true;
     r->parameters = ARENA_NEW(&r->arena, struct request_parameter, REQUEST_QUERY_MAX);
+    /* At most REQUEST_QUERY_MAX parts are decoded, however long the query. */
     while (rest.size > 0) {
         struct slice part = cut(&rest, '&');
 

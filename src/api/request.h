@@ -18,6 +18,7 @@
 #include "common/slice.h"
 #include "core/problem.h"
 
+/* {…} in one template. */
 #define REQUEST_PARAMS_MAX   2
 #define REQUEST_QUERY_MAX    16 /* parameters in one query */
 #define RESPONSE_HEADERS_MAX 8
@@ -34,12 +35,12 @@ struct response;
 /* Touched by one thread at a time: the loop, then (blocking routes) an executor thread, then the
  * loop again. Slices are valid until the answer has been sent. */
 struct request {
-    enum http_method method;
-    struct slice target; /* as sent: path and query */
-    struct slice path;   /* as sent, still percent-encoded */
-    struct slice query;  /* behind '?', still encoded */
-    const struct http_head *head;
-    struct slice body;
+    enum http_method method;                 /* HTTP_OTHER without a parsed head */
+    struct slice target;                     /* as sent: path and query */
+    struct slice path;                       /* as sent, still percent-encoded */
+    struct slice query;                      /* behind '?', still encoded */
+    const struct http_head *head;            /* all headers; request_header looks one up */
+    struct slice body;                       /* complete before the handler runs */
     struct slice params[REQUEST_PARAMS_MAX]; /* values of the template's {…}, percent-decoded */
     struct request_parameter *parameters;    /* of the query, checked against the route */
     size_t parameter_count;
@@ -47,8 +48,8 @@ struct request {
     bool has_correlation_id;     /* the client gave it (header or traceparent) */
     struct slice trace;          /* a valid traceparent header, or empty */
     int64_t arrived_us;          /* wall clock */
-    const struct route *route;
-    struct arena arena;
+    const struct route *route;   /* NULL until it was found */
+    struct arena arena;          /* reset for the next request */
 };
 
 /* The value of a header, case-insensitively; empty slice when absent. */
@@ -74,6 +75,8 @@ struct response {
     size_t header_count;
 };
 
+/* Adds a header. The name is static, the value lives in the request's arena; at most
+ * RESPONSE_HEADERS_MAX. */
 void response_header(struct response *res, const char *name, struct slice value);
 
 /* Makes the answer an RFC 9457 problem+json: title is derived from status, detail is for people,

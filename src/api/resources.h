@@ -4,7 +4,8 @@
 
 #include <glib.h>
 
-/* Appends the embedded file; the name must be one of resources.gresource.xml. */
+/* Appends the embedded file; the name must be one of resources.gresource.xml. Any thread: what it
+ * reads is immutable. */
 void resource_append(GString *out, const char *name);
 
 #endif

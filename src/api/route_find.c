@@ -1,11 +1,16 @@
-/* A linear search: some twenty templates differ within their first bytes, which no tree beats. */
+/* route_find: from method and path to a row of ROUTES.
+ *
+ * A linear search: some twenty templates differ within their first bytes, which no tree beats.
+ * Deliberately missing: normalising. "/events/" and "//events" are other paths than "/events". */
 #include "api/routes.h"
 
-/* A template without parameters ranks before one with; more never come. */
+/* A template without parameters ranks before one with; more never come. The rank is the number of
+ * parameters. */
 #define RANK_NONE (REQUEST_PARAMS_MAX + 1)
 
-/* Compares byte by byte, so most templates are out at their second character. Returns the number
- * of parameters, or RANK_NONE when the path is another one. */
+/* Compares byte by byte, so most templates are out at their second character. Returns the number of
+ * parameters, or RANK_NONE when the path is another one. params is written while comparing and
+ * holds rubbish after RANK_NONE. */
 static size_t route_match(const char *template, struct slice path, struct slice *params)
 {
     const char *p = path.data;
@@ -32,6 +37,7 @@ static size_t route_match(const char *template, struct slice path, struct slice 
     return p == end ? count : RANK_NONE;
 }
 
+/* As bits, 1 << method: GET answers HEAD as well (RFC 9110 section 9.3.2). */
 static unsigned route_methods(const struct route *r)
 {
     unsigned bit = 1U << r->method;
@@ -39,6 +45,8 @@ static unsigned route_methods(const struct route *r)
     return r->method == HTTP_GET ? bit | 1U << HTTP_HEAD : bit;
 }
 
+/* All templates are looked at, since a 405 must name every method of the path. params is written
+ * only for the best match. */
 const struct route *route_find(enum http_method method, struct slice path, unsigned door,
                                struct slice *params, int *status, unsigned *allowed)
 {

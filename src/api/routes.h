@@ -21,18 +21,21 @@ enum route_kind {
 
 enum route_doors { ROUTE_MAIN = 1, ROUTE_METRICS = 2 }; /* which listeners serve it */
 
+/* Fills res; req is the handler's for the call. The thread depends on the route's kind. */
 typedef void (*route_fn)(struct api *api, struct request *req, struct response *res);
 
+/* One row of the table; static storage, so pointers to it are valid for ever. */
 struct route {
     enum http_method method; /* GET also answers HEAD */
     const char *path; /* template: "/campaigns/{id}/versions"; {…} is one non-empty segment */
     enum route_kind kind;
-    unsigned doors;
+    unsigned doors;    /* bits of enum route_doors */
     route_fn handle;   /* NULL for ROUTE_INTAKE */
     const char *media; /* accepted Content-Types, space-separated; NULL = takes no body */
     const char *query; /* known query parameters, space-separated; NULL = none */
 };
 
+/* In routes.c; a route's index is its place here. */
 extern const struct route ROUTES[];
 extern const size_t ROUTE_COUNT;
 

@@ -1,3 +1,9 @@
+/* server: puts the parts of the front door together, starts them and takes them apart.
+ *
+ * Two steps, so that a port in use is found before anything else of the engine begins: open
+ * binds and makes the loops, start lets threads run. The end is the other way round: drain is
+ * announced, the loops end by themselves, then everything is freed.
+ * Deliberately missing: reloading. Another address or limit means another process. */
 #include "api/server.h"
 
 #include "api/exchange.h"
@@ -7,6 +13,7 @@
 
 #include <sys/resource.h>
 
+/* After false server_free closes what is open. */
 static bool server_bind(struct server *s, GError **error)
 {
     const struct server_options *o = &s->options;
@@ -23,6 +30,7 @@ static bool server_bind(struct server *s, GError **error)
     return true;
 }
 
+/* After false server_free frees those that were made. */
 static bool server_make_loops(struct server *s, GError **error)
 {
     s->loops = g_new0(struct loop *, s->options.loops);
@@ -35,7 +43,8 @@ static bool server_make_loops(struct server *s, GError **error)
     return true;
 }
 
-/* Also of a half-built one: each part accepts that it never was. */
+/* Also of a half-built one: each part accepts that it never was. The loops first: their connections
+ * count in peers, and their exchanges may be at the executor. */
 static void server_free(struct server *s)
 {
     for (int i = 0; i < s->loop_count; i++)
@@ -48,6 +57,7 @@ static void server_free(struct server *s)
     g_free(s);
 }
 
+/* Registered at the start, so that they show 0 before the first request. */
 static void server_find_metrics(struct server *s)
 {
     s->connections_gauge = metrics_gauge("http_connections", "Open connections.", NULL);
@@ -55,7 +65,9 @@ static void server_find_metrics(struct server *s)
                                          "Events accepted: durable and answered 202.", NULL);
 }
 
-/* Every connection is a descriptor, and the usual soft limit of 1024 is far below our own. */
+/* Every connection is a descriptor, and the usual soft limit of 1024 is far below our own. Raising
+ * the soft limit to the hard one needs no rights. Too low a limit is no error: beyond it the
+ * acceptor pauses. */
 static void server_raise_descriptor_limit(const struct server *s)
 {
     struct rlimit limit;
@@ -72,6 +84,7 @@ static void server_raise_descriptor_limit(const struct server *s)
         LOG_INT("connections_max", s->options.connections_max));
 }
 
+/* The peers and metrics cannot fail, so they come first. */
 struct server *server_open(struct api *api, const struct server_options *options, GError **error)
 {
     struct server *s = g_new0(struct server, 1);
@@ -88,6 +101,7 @@ struct server *server_open(struct api *api, const struct server_options *options
     return NULL;
 }
 
+/* The executor comes before the loops: their first request may need it. */
 void server_start(struct server *s)
 {
     s->executor = executor_open(s->options.executors, s->options.executor_queue_max,
@@ -101,6 +115,7 @@ void server_start(struct server *s)
              LOG_INT("loops", s->loop_count));
 }
 
+/* Kept apart from the listener, which is all zero once the door is closed. */
 int server_port(const struct server *s)
 {
     return s->main_port;
@@ -111,6 +126,7 @@ int server_metrics_port(const struct server *s)
     return s->metrics_port;
 }
 
+/* Any thread, any number of times. */
 void server_drain(struct server *s)
 {
     int64_t until_us = clock_monotonic_us() + s->options.drain_timeout_ms * 1000;
@@ -124,10 +140,12 @@ void server_drain(struct server *s)
         loop_drain(s->loops[i]);
 }
 
+/* Main thread. The doors are closed by the first loop when it ends. */
 void server_stop(struct server *s)
 {
     if (s == NULL)
         return;
+    /* Does nothing when the owner has begun the drain before. */
     server_drain(s);
     /* The loops end last of all: they wait for what executors and committer still have. */
     for (int i = 0; i < s->loop_count; i++)

@@ -20,18 +20,21 @@
 
 struct server;
 
+/* All limits and time-outs of the front door; the strings are borrowed until server_start
+ * returned. */
 struct server_options {
-    const char *listen;         /* "127.0.0.1:8080", "[::1]:8080", "localhost:8080" */
-    const char *metrics_listen; /* same; empty = no second door */
-    bool allow_open;            /* permits addresses other than loopback */
-    int loops;                  /* loop threads */
-    int executors;              /* threads for blocking handlers */
-    size_t executor_queue_max;  /* waiting blocking requests; beyond it 503 + Retry-After */
-    int64_t connections_max;    /* all loops together; beyond it 503 and close */
-    int64_t connections_per_ip_max;
-    int64_t body_max; /* bytes */
+    const char *listen;             /* "127.0.0.1:8080", "[::1]:8080", "localhost:8080" */
+    const char *metrics_listen;     /* same; empty = no second door */
+    bool allow_open;                /* permits addresses other than loopback */
+    int loops;                      /* loop threads */
+    int executors;                  /* threads for blocking handlers */
+    size_t executor_queue_max;      /* waiting blocking requests; beyond it 503 + Retry-After */
+    int64_t connections_max;        /* all loops together; beyond it 503 and close */
+    int64_t connections_per_ip_max; /* of one address (IPv6: one /64); 0 = no limit */
+    int64_t body_max;               /* bytes */
+    /* Units: milliseconds for one phase of a connection; 0 = no limit. */
     int64_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
-    int64_t drain_timeout_ms;
+    int64_t drain_timeout_ms; /* then the rest is cut off */
 };
 
 /* Binds both doors; what connects from now on waits in the backlog. Borrows api until server_stop

@@ -102,10 +102,10 @@ static struct curl_slist *client_headers(const struct client_request *request)
     g_autofree char *type = NULL;
 
     list = curl_slist_append(list, "Accept: application/json");
-    if (request->content_type != NULL) {
+    if (request->content_type != NULL)
         type = g_strconcat("Content-Type: ", request->content_type, NULL);
-        list = curl_slist_append(list, type);
-    }
+    /* Nothing behind the colon: else libcurl calls whatever is posted a form. */
+    list = curl_slist_append(list, type != NULL ? type : "Content-Type:");
     for (size_t i = 0; request->headers != NULL && request->headers[i] != NULL; i++)
         list = curl_slist_append(list, request->headers[i]);
     return list;

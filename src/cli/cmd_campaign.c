@@ -12,6 +12,7 @@
 #include "cli/command.h"
 #include "cli/exit_code.h"
 #include "cli/remote.h"
+#include "common/json.h"
 
 /* One table for all actions: a flag that an action does not know has no effect on it. */
 static const struct config_setting CAMPAIGN_FLAGS[] = {
@@ -75,8 +76,9 @@ static int campaign_show(struct remote *r)
     return code;
 }
 
-/* Without a condition: whoever types an id means the campaign, not one version of it. */
-static int campaign_delete_one(struct remote *r, const char *id)
+/* Without a condition: whoever types an id means the campaign, not one version of it. user: the
+ * writer that gathers the ids for --json. */
+static int campaign_delete_one(struct remote *r, const char *id, void *user)
 {
     g_autoptr(GString) path = g_string_new("/campaigns/");
     struct client_request request = {.method = "DELETE"};
@@ -89,24 +91,30 @@ static int campaign_delete_one(struct remote *r, const char *id)
     if (code != EXIT_CODE_OK)
         return code;
     client_response_done(&response);
-    if (!r->flags.json)
+    if (r->flags.json)
+        json_add_text(user, slice_text(id));
+    else
         printf("deleted %s\n", id);
     return code;
 }
 
-/* An id that is not there does not keep the others from being deleted; the first trouble is the
- * exit code. */
+/* With --json one object, after trouble too: it names those that are gone by now. The server
+ * answers a deletion with nothing that could be passed on. */
 static int campaign_delete(struct remote *r)
 {
-    int code = EXIT_CODE_OK;
+    g_autoptr(GString) out = g_string_new(NULL);
+    struct json_writer w;
+    int code;
 
-    for (size_t i = 0; i < r->operand_count; i++) {
-        int one = campaign_delete_one(r, r->operands[i]);
-
-        code = code == EXIT_CODE_OK ? one : code;
-        if (one == EXIT_CODE_UNAVAILABLE)
-            break; /* the others would fare no better */
-    }
+    json_writer_init(&w, out);
+    json_open_object(&w);
+    json_key(&w, "deleted");
+    json_open_array(&w);
+    code = remote_for_each(r, campaign_delete_one, &w);
+    json_close_array(&w);
+    json_close_object(&w);
+    if (r->flags.json)
+        printf("%s\n", out->str);
     return code;
 }
 

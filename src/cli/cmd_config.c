@@ -12,6 +12,7 @@
 
 #include "cli/command.h"
 #include "cli/exit_code.h"
+#include "cli/options.h"
 #include "cli/settings.h"
 #include "common/json.h"
 
@@ -67,36 +68,63 @@ static void print_markdown(void)
     }
 }
 
-/* The form is the first argument; everything behind it belongs to the settings, so that the line of
- * a service file can be checked as it stands. */
-static int config(int argc, const char *const *argv)
+/* Settings have no --help of their own: each command that takes them prints the table. */
+static void print_config_help(void)
+{
+    printf("Usage: eventflow config [--json | --env | --markdown] [SETTINGS]\n\n%s.\n"
+           "--env prints an example file, --markdown the table of the documentation.\n\n",
+           command_config.summary);
+    settings_print_help();
+}
+
+/* The values in force. Every error has been printed; the code is the one that serve would end with.
+ */
+static int config_check(int argc, const char *const *argv, void (*print)(const struct settings *s))
 {
     struct settings settings;
-    const char *form = argc > 0 ? argv[0] : "";
 
-    if (g_str_equal(form, "--help") || g_str_equal(form, "-h")) {
-        printf("Usage: eventflow config [--json | --env | --markdown] [SETTINGS]\n\n%s.\n"
-               "--env prints an example file, --markdown the table of the documentation.\n\n",
-               command_config.summary);
-        settings_print_help();
-        return EXIT_CODE_OK;
-    }
-    /* These two show no values, so a broken configuration does not keep them from being made. */
-    if (g_str_equal(form, "--env"))
-        return print_env(), EXIT_CODE_OK;
-    if (g_str_equal(form, "--markdown"))
-        return print_markdown(), EXIT_CODE_OK;
-    if (g_str_equal(form, "--json"))
-        argc--, argv++;
-    /* Every error has been printed; the code is the one that serve would end with. */
     if (!settings_load(&settings, argc, argv))
         return EXIT_CODE_CONFIG;
-    if (g_str_equal(form, "--json"))
-        print_json(&settings);
-    else
-        print_table(&settings);
+    print(&settings);
     settings_done(&settings);
     return EXIT_CODE_OK;
+}
+
+/* The forms that show no values: a broken environment alone does not keep them from being made. The
+ * settings beside them are only checked: a mistyped flag must not be passed over. */
+static int config_make(int argc, const char *const *argv, void (*print)(void))
+{
+    struct settings settings;
+
+    if (argc > 0) {
+        if (!settings_load(&settings, argc, argv))
+            return EXIT_CODE_CONFIG;
+        settings_done(&settings);
+    }
+    print();
+    return EXIT_CODE_OK;
+}
+
+/* Our own flags are taken out first, wherever they stand; what is left must be settings, so that
+ * the line of a service file can be checked as it stands. */
+static int config(int argc, const char *const *argv)
+{
+    g_autofree const char **rest = g_memdup2(argv, (size_t)argc * sizeof(*argv));
+    int code;
+
+    if (options_take("--help", &argc, rest) || options_take("-h", &argc, rest)) {
+        print_config_help();
+        code = EXIT_CODE_OK;
+    } else if (options_take("--env", &argc, rest)) {
+        code = config_make(argc, rest, print_env);
+    } else if (options_take("--markdown", &argc, rest)) {
+        code = config_make(argc, rest, print_markdown);
+    } else {
+        bool is_json = options_take("--json", &argc, rest);
+
+        code = config_check(argc, rest, is_json ? print_json : print_table);
+    }
+    return exit_code_flushed(code);
 }
 
 const struct command command_config = {

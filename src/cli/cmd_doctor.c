@@ -17,6 +17,7 @@
 
 #include "cli/command.h"
 #include "cli/exit_code.h"
+#include "cli/options.h"
 #include "cli/settings.h"
 #include "common/json.h"
 #include "queue/queue.h"
@@ -237,24 +238,16 @@ static void print_doctor_help(void)
 /* Our own flags are taken out first; what is left must be settings, checked as serve would. */
 static int doctor(int argc, const char *const *argv)
 {
-    /* One slot more than needed: never an allocation of nothing. */
-    g_autofree const char **rest = g_new0(const char *, (size_t)argc + 1);
+    g_autofree const char **rest = g_memdup2(argv, (size_t)argc * sizeof(*argv));
     struct doctor d = {0};
     struct settings settings;
-    int count = 0;
     int code;
 
-    for (int i = 0; i < argc; i++) {
-        if (g_str_equal(argv[i], "--full"))
-            d.is_full = true;
-        else if (g_str_equal(argv[i], "--json"))
-            d.is_json = true;
-        else if (g_str_equal(argv[i], "--help") || g_str_equal(argv[i], "-h"))
-            return print_doctor_help(), EXIT_CODE_OK;
-        else
-            rest[count++] = argv[i];
-    }
-    if (!settings_load(&settings, count, rest))
+    if (options_take("--help", &argc, rest) || options_take("-h", &argc, rest))
+        return print_doctor_help(), EXIT_CODE_OK;
+    d.is_full = options_take("--full", &argc, rest);
+    d.is_json = options_take("--json", &argc, rest);
+    if (!settings_load(&settings, argc, rest))
         return EXIT_CODE_CONFIG;
     code = doctor_run(&d, &settings);
     settings_done(&settings);

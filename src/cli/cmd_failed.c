@@ -134,13 +134,14 @@ static int failed_replay_all(struct remote *r)
 }
 
 /* One failure by its number. Replaying one that was replayed already is the server's to refuse. */
-static int failed_replay_one(struct remote *r, const char *id)
+static int failed_replay_one(struct remote *r, const char *id, void *user)
 {
     g_autoptr(GString) path = g_string_new("/failed-events/");
     struct client_request request = {.method = "POST"};
     struct client_response response;
     int code;
 
+    (void)user;
     /* What was typed is no number yet; the server refuses what is none. */
     client_append_escaped(path, id);
     g_string_append(path, "/replay");
@@ -160,8 +161,6 @@ static int failed_replay_one(struct remote *r, const char *id)
  * filter beside ids would suggest a check that nobody makes. */
 static int failed_replay(struct remote *r)
 {
-    int code = EXIT_CODE_OK;
-
     /* Both given, or neither. */
     if (r->flags.all != (r->operand_count == 0))
         return options_refuse(&r->options, "replay needs either ids or --all");
@@ -169,14 +168,7 @@ static int failed_replay(struct remote *r)
         return failed_replay_all(r);
     if (r->flags.reason[0] != '\0' || r->flags.type[0] != '\0' || r->flags.customer[0] != '\0')
         return options_refuse(&r->options, "--reason, --type and --customer go with --all");
-    for (size_t i = 0; i < r->operand_count; i++) {
-        int one = failed_replay_one(r, r->operands[i]);
-
-        code = code == EXIT_CODE_OK ? one : code;
-        if (one == EXIT_CODE_UNAVAILABLE)
-            break; /* the others would fare no better */
-    }
-    return code;
+    return remote_for_each(r, failed_replay_one, NULL);
 }
 
 /* replay counts its operands itself, as --all takes their place. */

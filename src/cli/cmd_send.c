@@ -282,7 +282,7 @@ static int run_send(int argc, const char *const *argv)
     if (options_load(&s.options, argc, argv, &code))
         code = send_run(&s);
     options_done(&s.options);
-    return code;
+    return exit_code_flushed(code);
 }
 
 const struct command command_send = {

@@ -2,6 +2,7 @@
 
 #include <stdatomic.h>
 
+#include "api/replays.h"
 #include "api/server.h"
 #include "cli/data_folder.h"
 #include "cli/examples.h"
@@ -181,6 +182,7 @@ struct engine *engine_open(const struct settings *s, void (*on_fatal)(void), GEr
     e->api.started_us = clock_now_us();
     e->api.started_monotonic_us = clock_monotonic_us();
     e->api.intake_limits.events_max = (size_t)s->events_max;
+    e->api.replays = replays_new();
     e->api.received_rate = rate_new();
     e->api.processed_rate = rate_new();
     start_threads(e, s);
@@ -209,6 +211,7 @@ void engine_close(struct engine *e, bool is_clean)
         worker_stop(e->worker);
     queue_close(e->queue);
     store_close(e->store);
+    replays_free(e->api.replays);
     rate_free(e->api.received_rate);
     rate_free(e->api.processed_rate);
     data_folder_close(&e->folder, is_clean);

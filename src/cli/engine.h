@@ -21,7 +21,8 @@ struct engine *engine_open(const struct settings *settings, void (*on_fatal)(voi
 /* Whether the data folder was made by this run. */
 bool engine_was_new(const struct engine *e);
 
-/* Stops taking requests, finishes what is in flight, closes. is_clean: false after a fatal error. */
+/* Stops taking requests, finishes what is in flight, closes. is_clean: false after a fatal error.
+ */
 void engine_close(struct engine *e, bool is_clean);
 
 #endif

@@ -56,14 +56,13 @@ bool examples_load(struct store *store, GError **error)
         g_autoptr(GError) trouble = NULL;
         g_autoptr(GBytes) bytes = g_resource_lookup_data(cli_resources_get_resource(), path,
                                                          G_RESOURCE_LOOKUP_FLAGS_NONE, &trouble);
-        gsize size;
+        struct slice document;
 
         if (bytes == NULL)
             g_error("embedded file missing: %s", trouble->message);
-        /* The document is borrowed from the program itself; nothing is copied but into the store.
-         */
-        if (!example_save(store, slice_of(g_bytes_get_data(bytes, &size), g_bytes_get_size(bytes)),
-                          &trouble) &&
+        /* Borrowed from the program itself; nothing is copied but into the store. */
+        document = slice_of(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes));
+        if (!example_save(store, document, &trouble) &&
             !g_error_matches(trouble, EF_ERROR, EF_ERROR_CONFLICT)) {
             g_propagate_error(error, g_steal_pointer(&trouble));
             return false;

@@ -2,6 +2,9 @@
  */
 #include "cli/exit_code.h"
 
+#include <stdbool.h>
+#include <stdio.h>
+
 #include "common/error.h"
 
 /* Errors of a domain that we do not know are a plain FAILURE: the text tells more than a guess. */
@@ -29,4 +32,13 @@ int exit_code_of(const GError *error)
     if (error->domain == G_FILE_ERROR)
         return EXIT_CODE_IO;
     return EXIT_CODE_FAILURE;
+}
+
+/* The reader of a pipe has gone, or the disk is full. The mark is looked at too, as an earlier
+ * write may have failed and left nothing to flush. */
+int exit_code_flushed(int code)
+{
+    bool is_lost = fflush(stdout) != 0 || ferror(stdout) != 0;
+
+    return is_lost && code == EXIT_CODE_OK ? EXIT_CODE_IO : code;
 }

@@ -24,4 +24,8 @@ enum exit_code {
 /* The code for an error of ours or of GLib's file functions. error may be NULL: OK. */
 int exit_code_of(const GError *error);
 
+/* Flushes standard output. Returns code, or IO instead of OK when something of the output is lost.
+ * For the end of a command: what was never seen must not end with 0. */
+int exit_code_flushed(int code);
+
 #endif

@@ -10,6 +10,20 @@
 
 #include "cli/exit_code.h"
 
+/* The others close ranks and keep their order. */
+bool options_take(const char *flag, int *argc, const char **argv)
+{
+    int kept = 0;
+    bool is_there;
+
+    for (int i = 0; i < *argc; i++)
+        if (!g_str_equal(argv[i], flag))
+            argv[kept++] = argv[i];
+    is_there = kept < *argc;
+    *argc = kept;
+    return is_there;
+}
+
 /* Anywhere before "--", since people add it to the line they were writing. */
 static bool options_ask_for_help(int argc, const char *const *argv)
 {

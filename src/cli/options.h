@@ -29,6 +29,11 @@ struct options {
 bool options_load(struct options *o, int argc, const char *const *argv, int *code);
 void options_done(struct options *o);
 
+/* Takes every occurrence of a flag without a value out of the arguments; true when there was one.
+ * For commands whose other arguments are settings. The caller's copy of argv is changed in place.
+ */
+bool options_take(const char *flag, int *argc, const char **argv);
+
 /* Prints "eventflow NAME: …" and where to find help; returns EXIT_CODE_USAGE. */
 int options_refuse(const struct options *o, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

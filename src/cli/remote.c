@@ -117,6 +117,21 @@ int remote_get(struct remote *r, const char *path, struct arena *a, const struct
     return EXIT_CODE_FAILURE;
 }
 
+/* Each failure has been printed by then. */
+int remote_for_each(struct remote *r, remote_operand_fn act, void *user)
+{
+    int code = EXIT_CODE_OK;
+
+    for (size_t i = 0; i < r->operand_count; i++) {
+        int one = act(r, r->operands[i], user);
+
+        code = code == EXIT_CODE_OK ? one : code;
+        if (one == EXIT_CODE_UNAVAILABLE)
+            break; /* the others would fare no better */
+    }
+    return code;
+}
+
 /* ---- lists ----------------------------------------------------------------------------------- */
 
 /* What has been gathered of a list. All members are owned by remote_print_list. */
@@ -271,8 +286,7 @@ static int remote_act(struct remote *r, const struct remote_action *action)
     return code;
 }
 
-/* The frame of every such command. Standard output is flushed and checked at the end: a list that
- * could not be written must not end with 0. */
+/* The frame of every such command. A list that could not be written must not end with 0. */
 int remote_run(const struct remote_command *command, int argc, const char *const *argv)
 {
     struct remote r = {.options = {.command = command->command,
@@ -293,7 +307,5 @@ int remote_run(const struct remote_command *command, int argc, const char *const
         }
     }
     options_done(&r.options);
-    if (fflush(stdout) != 0 && code == EXIT_CODE_OK)
-        code = EXIT_CODE_IO; /* the reader of a pipe has gone, or the disk is full */
-    return code;
+    return exit_code_flushed(code);
 }

@@ -86,6 +86,11 @@ int remote_send(struct remote *r, const struct client_request *request,
 int remote_get(struct remote *r, const char *path, struct arena *a,
                const struct json_value **value);
 
+/* Does one thing with each operand and returns the first code that is not OK. One that fails does
+ * not keep the others from their turn, unless the server is away. */
+typedef int (*remote_operand_fn)(struct remote *r, const char *operand, void *user);
+int remote_for_each(struct remote *r, remote_operand_fn act, void *user);
+
 /* A list that the server gives in pages. */
 struct remote_list {
     const char *path; /* with its filters */

@@ -106,12 +106,13 @@ static uint64_t sender_line_number(const struct sender *s, size_t i)
 }
 
 /* Counts and reports the rejected lines of a range that begins with item first; the answer's
- * indexes count from there. Entries without a valid index are passed over. Returns how many were
- * taken. */
+ * indexes count from there. Entries without a valid index are passed over, and a line is counted
+ * once, however often it is named. Returns how many were taken: at most count. */
 static size_t sender_take_rejected(struct sender *s, const struct json_value *list, size_t first,
                                    size_t count)
 {
     const struct json_value *entry = list->type == JSON_ARRAY ? list->first : NULL;
+    g_autofree bool *is_taken = g_new0(bool, count); /* by index */
     size_t rejected = 0;
 
     for (; entry != NULL; entry = entry->next) {
@@ -119,8 +120,10 @@ static size_t sender_take_rejected(struct sender *s, const struct json_value *li
         int64_t index;
 
         /* An index out of range would blame a line that is not in this request. */
-        if (!json_integer(json_get(entry, SLICE("index")), 0, (int64_t)count - 1, &index))
+        if (!json_integer(json_get(entry, SLICE("index")), 0, (int64_t)count - 1, &index) ||
+            is_taken[index])
             continue;
+        is_taken[index] = true;
         sender_reject(s, sender_line_number(s, first + (size_t)index), why);
         rejected++;
     }

@@ -129,24 +129,39 @@ void table_print(const struct table *t, const char *indent, GString *out)
     }
 }
 
+/* JSON escapes the control characters of ASCII only; what a terminal may obey beyond them becomes a
+ * '?', as in a cell. */
+static void table_append_safe(GString *out, struct slice json)
+{
+    g_autofree char *safe = table_safe_text(json);
+
+    g_string_append(out, safe);
+}
+
 /* Escaped again: key is the decoded name. */
 static void table_append_key(GString *out, struct slice key)
 {
+    g_autoptr(GString) json = g_string_new(NULL);
     struct json_writer w;
 
-    json_writer_init(&w, out);
+    json_writer_init(&w, json);
     json_add_text(&w, key);
+    table_append_safe(out, slice_of(json->str, json->len));
     g_string_append(out, ": ");
 }
 
-/* Scalars and empty lists go out as the bytes they came in, so no number changes its look. As deep
- * as the parser allows. */
+/* Scalars go out as the text they came in, so no number changes its look. As deep as the parser
+ * allows. */
 void table_append_json(GString *out, const struct json_value *value, int depth)
 {
     bool is_object = value->type == JSON_OBJECT;
 
-    if ((!is_object && value->type != JSON_ARRAY) || value->count == 0) {
-        g_string_append_len(out, value->source.data, (gssize)value->source.size);
+    if (!is_object && value->type != JSON_ARRAY) {
+        table_append_safe(out, value->source);
+        return;
+    }
+    if (value->count == 0) {
+        g_string_append(out, is_object ? "{}" : "[]");
         return;
     }
     g_string_append(out, is_object ? "{" : "[");

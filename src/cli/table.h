@@ -51,7 +51,8 @@ char *table_cell(const struct json_value *value, enum table_format format, int w
 /* A copy that is safe for a terminal: valid UTF-8, no control characters. Owned by caller. */
 char *table_safe_text(struct slice text);
 
-/* Appends a value as indented JSON, without a newline at the end. depth: of the first line. */
+/* Appends a value as indented JSON that is safe for a terminal, without a newline at the end.
+ * depth: of the first line. */
 void table_append_json(GString *out, const struct json_value *value, int depth);
 
 #endif

@@ -21,7 +21,7 @@
 /* One malloc: this header, then the memory that is handed out. */
 struct arena_block {
     struct arena_block *older; /* NULL in the first block ever made */
-    size_t size; /* usable bytes behind the header */
+    size_t size;               /* usable bytes behind the header */
     _Alignas(ARENA_ALIGN) char data[];
 };
 
@@ -30,6 +30,7 @@ void arena_init(struct arena *a)
     *a = (struct arena){0};
 }
 
+/* Also right for an arena of zeros, which never had a block. */
 void arena_done(struct arena *a)
 {
     if (a == NULL)
@@ -63,6 +64,7 @@ void arena_reset(struct arena *a)
         return;
     largest->older = NULL;
     a->blocks = largest;
+    /* What is in it is not cleared; arena_zalloc is for those who need zeros. */
     a->next = largest->data;
     a->end = largest->data + largest->size;
 }
@@ -86,6 +88,7 @@ static void arena_grow(struct arena *a, size_t size)
     a->end = block->data + want;
 }
 
+/* The usual case is a comparison and an addition. */
 void *arena_alloc(struct arena *a, size_t size)
 {
     size_t rounded = (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);

@@ -18,6 +18,7 @@ int64_t clock_now_us(void)
     return clock_read_us(CLOCK_REALTIME);
 }
 
+/* The clock that GLib's timed waits use as well (mailbox_wait). It stands still during suspend. */
 int64_t clock_monotonic_us(void)
 {
     return clock_read_us(CLOCK_MONOTONIC);

@@ -22,7 +22,7 @@
 /* One spelling of a unit; "" is the base unit, which needs none. */
 struct config_unit {
     const char *suffix; /* compared without regard to case */
-    int64_t factor; /* base units (bytes, milliseconds) in one of these */
+    int64_t factor;     /* base units (bytes, milliseconds) in one of these */
 };
 
 /* A value is shown in the first unit that divides it, so larger units come first and second
@@ -38,7 +38,7 @@ static const struct config_unit config_duration_units[] = {
 
 /* What the number types differ in; the rest of the code is the same for all of them. */
 struct config_number_kind {
-    const char *what; /* "a size": begins the sentence about valid values */
+    const char *what;    /* "a size": begins the sentence about valid values */
     const char *example; /* behind it, with a space, or "" */
     const struct config_unit *units;
     size_t unit_count;
@@ -101,6 +101,7 @@ static bool config_number_parse(const struct config_setting *setting, const char
     number = g_ascii_strtoll(text, &rest, 10);
     if (errno != 0)
         return false;
+    /* 0 is the same in every unit. */
     if (number == 0 && rest[0] == '\0') {
         *value = 0;
         return true;
@@ -113,6 +114,7 @@ static bool config_number_parse(const struct config_setting *setting, const char
 
 /* ---- one value ------------------------------------------------------------------------------- */
 
+/* Said by --help and by every error about a value, so that the two cannot disagree. */
 char *config_valid(const struct config_setting *setting)
 {
     const struct config_number_kind *kind;
@@ -231,6 +233,7 @@ static bool config_set(const struct config_setting *setting, char *settings, con
     }
     if (!config_text_is_valid(setting, text))
         return false;
+    /* The member held the value of a weaker source. */
     g_free(*(char **)member);
     *(char **)member = g_strdup(text);
     return true;
@@ -238,8 +241,9 @@ static bool config_set(const struct config_setting *setting, char *settings, con
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
-/* Damerau-Levenshtein distance (optimal string alignment: a swap of neighbours counts one), rows
- * kept for the last two lines only. Both texts are shorter than CONFIG_NAME_MAX.
+/* Damerau-Levenshtein distance (optimal string alignment: a swap of neighbours counts one, since it
+ * is the commonest slip of the fingers), rows kept for the last two lines only. Both texts are
+ * shorter than CONFIG_NAME_MAX.
  * Source: Damerau, "A technique for computer detection and correction of spelling errors", 1964. */
 static size_t config_distance(const char *a, const char *b)
 {
@@ -288,6 +292,7 @@ const char *config_nearest(const char *name, const char *const *candidates, size
     return best;
 }
 
+/* queue-depth-max becomes EVENTFLOW_QUEUE_DEPTH_MAX: variables cannot have dashes. */
 char *config_variable(const struct config_setting *setting)
 {
     g_autofree char *upper = g_ascii_strup(setting->name, -1);
@@ -347,7 +352,7 @@ static size_t config_find(const struct config_load *load, struct slice name)
     return i;
 }
 
-/* The nearest setting's name, NULL when none is near. */
+/* The nearest setting's name, borrowed from the table; NULL when none is near. */
 static const char *config_nearest_setting(const struct config_load *load, const char *name)
 {
     g_autofree const char **names = g_new(const char *, load->count + 1);
@@ -448,7 +453,8 @@ static void config_unknown_variable(struct config_load *load, const char *variab
 }
 
 /* Variables with our prefix that are nobody's mistake: Kubernetes sets them in every container when
- * a service is called like the program (EVENTFLOW_SERVICE_HOST, EVENTFLOW_PORT_8080_TCP, ...). */
+ * a service is called like the program (EVENTFLOW_SERVICE_HOST, EVENTFLOW_PORT_8080_TCP, ...). No
+ * setting may therefore be called "port" or begin with "service-" or "port-". */
 static bool config_is_foreign(const char *variable)
 {
     static const char *const prefixes[] = {
@@ -512,8 +518,9 @@ static void config_load_environment(struct config_load *load, const char *const 
         }
 }
 
-/* argument: the whole of it, as written. With one dash there is nothing to suggest: there are no
- * short flags. */
+/* name: the flag without dashes and value; argument: the whole of it, as written. With one dash
+ * there is nothing to suggest: there are no short flags. A value behind '=' is not repeated in the
+ * suggestion, since it may be a secret. */
 static void config_unknown_flag(struct config_load *load, struct slice name, const char *argument)
 {
     g_autofree char *text = g_strndup(name.data, name.size);
@@ -587,6 +594,8 @@ static void config_load_arguments(struct config_load *load, int argc, const char
     }
 }
 
+/* The order of the three loads is the order of strength. One more place in the notes than there are
+ * settings, so that an empty table needs no case of its own. */
 bool config_load(const struct config_setting *table, size_t count, void *settings,
                  const char *const *environment, int argc, const char *const *argv,
                  GPtrArray *operands, GPtrArray *errors)
@@ -607,6 +616,7 @@ bool config_load(const struct config_setting *table, size_t count, void *setting
     return errors->len == errors_before;
 }
 
+/* Members that were never set are NULL and left alone. */
 void config_done(const struct config_setting *table, size_t count, void *settings)
 {
     for (size_t i = 0; i < count; i++)
@@ -614,6 +624,7 @@ void config_done(const struct config_setting *table, size_t count, void *setting
             g_clear_pointer((char **)(void *)((char *)settings + table[i].offset), g_free);
 }
 
+/* Whether a secret is set may be known; its value and its length may not. */
 char *config_show(const struct config_setting *setting, const void *settings)
 {
     const void *member = (const char *)settings + setting->offset;

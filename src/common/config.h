@@ -26,6 +26,7 @@ enum config_type {
     CONFIG_CHOICE,   /* char *, one of choices ("a|b|c") */
 };
 
+/* One row of the table. Tables are const and outlive what is loaded from them. */
 struct config_setting {
     const char *name; /* lower case, words joined by '-' */
     enum config_type type;

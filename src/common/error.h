@@ -23,6 +23,7 @@ enum ef_error {
     EF_ERROR_NEWER,    /* written by a newer program: left untouched */
 };
 
+/* Behind EF_ERROR. */
 GQuark ef_error_quark(void);
 
 #endif

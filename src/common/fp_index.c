@@ -20,8 +20,8 @@ struct fp_index {
     struct fp_slot *slots; /* NULL until the first entry */
     size_t slot_count;     /* a power of two, or 0 */
     unsigned shift;        /* 64 - log2(slot_count) */
-    size_t count; /* entries; at most fp_index_room(slot_count) */
-    size_t memory_max; /* bytes; 0 = no limit */
+    size_t count;          /* entries; at most fp_index_room(slot_count) */
+    size_t memory_max;     /* bytes; 0 = no limit */
 };
 
 struct fp_index *fp_index_new(size_t memory_max)
@@ -90,6 +90,7 @@ static void fp_index_resize(struct fp_index *index, size_t slot_count)
     g_free(old);
 }
 
+/* The new size is found before anything is allocated, so a refusal leaves the index as it was. */
 bool fp_index_reserve(struct fp_index *index, size_t count)
 {
     size_t slot_count = MAX(index->slot_count, FP_INDEX_SLOTS_MIN);
@@ -109,6 +110,7 @@ bool fp_index_reserve(struct fp_index *index, size_t count)
     return true;
 }
 
+/* Does not look whether the pair is there already: the caller has asked before. */
 bool fp_index_add(struct fp_index *index, uint64_t fingerprint, int64_t value)
 {
     g_assert(value >= 1);
@@ -119,7 +121,8 @@ bool fp_index_add(struct fp_index *index, uint64_t fingerprint, int64_t value)
     return true;
 }
 
-/* Frees slot i and moves back every entry behind it that a search could no longer reach.
+/* Frees slot i and moves back every entry behind it that a search could no longer reach, until a
+ * free slot ends the run. Runs are short at this load, so this is a few slots.
  * Source: Knuth, vol. 3, section 6.4, algorithm R. */
 static void fp_index_close_gap(struct fp_index *index, size_t i)
 {

@@ -13,10 +13,12 @@
 
 #define HASH_DIGEST_SIZE 16
 
+/* Compared byte by byte, and stored as it stands. */
 struct hash_digest {
     uint8_t bytes[HASH_DIGEST_SIZE];
 };
 
+/* 64 bits: for tables and fingerprints, whose hits are compared with the real thing. */
 uint64_t hash64(struct slice s);
 
 /* The hash of two texts as one pair: ("ab","c") and ("a","bc") differ. */

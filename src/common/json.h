@@ -23,6 +23,7 @@
 
 #define JSON_DEPTH_MAX 64 /* default nesting limit: 64 open brackets pass, 65 do not */
 
+/* Two values for the booleans, so that a type alone says everything of a word. */
 enum json_type {
     JSON_NULL,
     JSON_FALSE,
@@ -101,6 +102,8 @@ struct json_writer {
     bool needs_comma;
 };
 
+/* Output is appended to what out holds already. Every open needs its close; inside an object each
+ * value follows a key. None of these can fail. */
 void json_writer_init(struct json_writer *w, GString *out);
 void json_open_object(struct json_writer *w);
 void json_close_object(struct json_writer *w);

@@ -64,6 +64,7 @@ static inline const char *json_scan_plain(const char *p, const char *end)
     while (end - p >= 8) {
         uint64_t word;
 
+        /* Any alignment; the compiler makes one load of it. */
         memcpy(&word, p, sizeof(word));
         if (!json_is_plain_word(word))
             break;

@@ -56,7 +56,8 @@ static gint compare_names(gconstpointer a, gconstpointer b, G_GNUC_UNUSED gpoint
     return slice_compare(*left, *right);
 }
 
-/* Files all names of the object, once it has become large. */
+/* Files all names of the object, once it has become large; add_value files the later ones. The tree
+ * points to the names in the values, which do not move. */
 static void index_names(struct frame *frame)
 {
     frame->names = g_tree_new_full(compare_names, NULL, NULL, NULL);
@@ -74,7 +75,8 @@ static bool has_name(struct frame *frame, struct slice key)
     return json_get(frame->value, key) != NULL;
 }
 
-/* Makes the next value, a child of the innermost open bracket. */
+/* Makes the next value, a child of the innermost open bracket (or the root), with the name that was
+ * read before it. Lives in the arena; the caller fills in the rest. */
 static struct json_value *add_value(struct reader *r, enum json_type type)
 {
     struct json_value *value = arena_zalloc(r->arena, sizeof(*value));
@@ -96,7 +98,8 @@ static struct json_value *add_value(struct reader *r, enum json_type type)
     return value;
 }
 
-/* p is behind an opening quote. Sets *text unescaped; returns the byte behind the closing one. */
+/* p is behind an opening quote. Sets *text unescaped; returns the byte behind the closing one.
+ * Texts without escapes are not copied: they point into the document. */
 static const char *read_text(struct reader *r, const char *p, struct slice *text)
 {
     bool has_escape;
@@ -113,7 +116,8 @@ static const char *read_text(struct reader *r, const char *p, struct slice *text
     return after;
 }
 
-/* p is where a name must begin. Returns the byte behind the colon. */
+/* p is where a name must begin. Returns the byte behind the colon. A name that stands twice is
+ * refused here, at its own place, and not at the end of the object. */
 static const char *read_key(struct reader *r, const char *p)
 {
     const char *start = p;
@@ -132,7 +136,7 @@ static const char *read_key(struct reader *r, const char *p)
     return p + 1;
 }
 
-/* p is at a closing bracket that fits. */
+/* p is at a closing bracket that fits. Ends the value: now its source is known. */
 static const char *close_bracket(struct reader *r, const char *p)
 {
     struct frame *frame = &r->frames[--r->depth];
@@ -201,7 +205,7 @@ static const char *read_scalar(struct reader *r, const char *p)
     return p;
 }
 
-/* Reads a scalar, or opens a bracket. */
+/* Reads a scalar, or opens a bracket. p may be at white space. */
 static const char *read_value(struct reader *r, const char *p)
 {
     p = json_skip_space(p, r->end);
@@ -212,7 +216,8 @@ static const char *read_value(struct reader *r, const char *p)
     return read_scalar(r, p);
 }
 
-/* Reads what stands behind a value inside brackets: a comma (and a name) or the closing one. */
+/* Reads what stands behind a value inside brackets: a comma (and a name) or the closing one. A
+ * comma before the closing one is refused there or by the next read_value. */
 static const char *read_separator(struct reader *r, const char *p)
 {
     bool is_object = r->frames[r->depth - 1].value->type == JSON_OBJECT;
@@ -243,8 +248,8 @@ static bool read_document(struct reader *r)
     return false;
 }
 
-/* Both doors below. The name trees of brackets left open by a failure are the only memory outside
- * of the arena. */
+/* Both doors below. NULL with error set; what the arena got by then stays in it. The name trees of
+ * brackets left open by a failure are the only memory outside of the arena. */
 static struct json_value *parse(struct slice text, bool may_repeat, struct arena *a, GError **error)
 {
     struct reader r = {.text = text, .arena = a, .wants_value = true, .may_repeat = may_repeat};
@@ -265,6 +270,7 @@ struct json_value *json_parse(struct slice text, struct arena *a, GError **error
     return parse(text, false, a, error);
 }
 
+/* Also spares the trees of names, which only serve to find repetitions. */
 struct json_value *json_parse_any(struct slice text, struct arena *a, GError **error)
 {
     return parse(text, true, a, error);
@@ -353,7 +359,8 @@ static const struct json_value *find_member(const struct members *m, const struc
     return found != NULL ? *found : NULL;
 }
 
-/* Appends value under the key to the object; value is a copy already. */
+/* Appends value under the key to the object; value is a copy already. *tail: where the pointer to
+ * the next member goes, so that the list grows at its end without a search. */
 static void append_member(struct json_value *object, struct json_value ***tail, struct slice key,
                           struct json_value *value)
 {

@@ -73,7 +73,8 @@ size_t json_scan_utf8(const char *p, const char *end)
     return 0;
 }
 
-/* The value of four hexadecimal digits, or a number above 0xFFFF when they are none. */
+/* The value of four hexadecimal digits, or a number above 0xFFFF when they are none. All four bytes
+ * must be there: the callers have looked. */
 static unsigned read_hex4(const char *p)
 {
     unsigned value = 0;
@@ -152,7 +153,8 @@ const char *json_scan_text(const char *p, const char *end, bool *has_escape, con
     }
 }
 
-/* Skips at least one digit. NULL with *bad and *why when there is none. */
+/* Skips at least one digit. NULL with *bad and *why when there is none. ASCII only, whatever the
+ * locale says of other digits. */
 static const char *scan_digits(const char *p, const char *end, const char **bad, const char **why)
 {
     const char *first = p;
@@ -220,7 +222,8 @@ static size_t put_utf8(unsigned c, char *out)
     return 4;
 }
 
-/* Undoes the checked escape at p. Returns its size and moves *out behind what was written. */
+/* Undoes the checked escape at p. Returns its size and moves *out behind what was written. The
+ * quote, the backslash and '/' stand for themselves; the table has the other short forms. */
 static size_t unescape_one(const char *p, char **out)
 {
     static const char short_forms[][2] = {

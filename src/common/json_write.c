@@ -16,7 +16,8 @@ void json_writer_init(struct json_writer *w, GString *out)
     *w = (struct json_writer){.out = out};
 }
 
-/* Before a value or a name: the comma, when something stands before it. */
+/* Before a value or a name: the comma, when something stands before it. Behind a name nothing is
+ * due, since json_key_slice takes needs_comma back. */
 static void begin_item(struct json_writer *w)
 {
     if (w->needs_comma)
@@ -59,7 +60,8 @@ void json_close_array(struct json_writer *w)
     close_bracket(w, ']');
 }
 
-/* Writes the ASCII byte that may not stand in a string as it is. */
+/* Writes the ASCII byte that may not stand in a string as it is: in its short form, or as \u00XX.
+ */
 static void append_escape(GString *out, unsigned char c)
 {
     static const char from[] = "\"\\\b\f\n\r\t";
@@ -103,6 +105,7 @@ static void append_text(GString *out, struct slice text)
     g_string_append_c(out, '"');
 }
 
+/* The value that follows is part of the same item: no comma between them. */
 void json_key_slice(struct json_writer *w, struct slice key)
 {
     begin_item(w);
@@ -163,6 +166,7 @@ void json_add_null(struct json_writer *w)
     g_string_append(w->out, "null");
 }
 
+/* Trusts its caller: the bytes came from a checked document or from another writer. */
 void json_add_raw(struct json_writer *w, struct slice json)
 {
     begin_item(w);
@@ -184,7 +188,8 @@ static void add_children(struct json_writer *w, const struct json_value *value)
     close_bracket(w, is_object ? '}' : ']');
 }
 
-/* Recursion is bounded: trees are at most JSON_DEPTH_MAX deep. */
+/* Recursion is bounded: trees are at most JSON_DEPTH_MAX deep. Numbers are written as they were
+ * read, so nothing is rounded on the way through. */
 void json_add_value(struct json_writer *w, const struct json_value *value)
 {
     switch (value->type) {
@@ -214,6 +219,7 @@ void json_put_text(struct json_writer *w, const char *key, struct slice text)
     json_add_text(w, text);
 }
 
+/* A member that may be missing is written as null: readers of the API find every name in place. */
 void json_put_string(struct json_writer *w, const char *key, const char *text)
 {
     json_key(w, key);
@@ -241,6 +247,7 @@ void json_put_bool(struct json_writer *w, const char *key, bool value)
     json_add_bool(w, value);
 }
 
+/* 0 stands for "not yet" in all our structs; nothing of ours happened in 1970. */
 void json_put_time(struct json_writer *w, const char *key, int64_t at_us)
 {
     char text[RFC3339_SIZE];

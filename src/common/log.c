@@ -69,6 +69,7 @@ void log_set_fd(int fd)
     atomic_store(&log_fd, fd);
 }
 
+/* Windows that are open take the new length at their next line. */
 void log_set_repeat_window_ms(int64_t window_ms)
 {
     g_mutex_lock(&log_lock);
@@ -76,8 +77,9 @@ void log_set_repeat_window_ms(int64_t window_ms)
     g_mutex_unlock(&log_lock);
 }
 
-/* The entry of a message: its own, else a free one, else the one whose window began first. 256
- * entries are few enough to look through all of them: a log line costs a system call anyway. */
+/* The entry of a message: its own, else a free one, else the one whose window began first (its
+ * count of held-back lines is lost). 256 entries are few enough to look through all of them: a log
+ * line costs a system call anyway. Under log_lock. */
 static struct log_repeat *log_repeat_find(uint64_t fingerprint)
 {
     struct log_repeat *oldest = &log_repeats[0];
@@ -137,7 +139,8 @@ static void log_put_field(struct json_writer *w, const struct log_field *field)
 }
 
 /* One write for the whole line, so lines of several threads and processes do not mix. A rest is
- * written only when the system took a part; an error has nowhere to be reported. */
+ * written only when the system took a part; an error has nowhere to be reported, and a full pipe
+ * loses the line rather than blocking a program that was told not to block. */
 static void log_emit(const char *data, size_t size)
 {
     while (size > 0) {
@@ -152,6 +155,7 @@ static void log_emit(const char *data, size_t size)
     }
 }
 
+/* The level is looked at first: a debug line that is switched off costs one load. */
 void log_write(enum log_level level, const struct log_field *fields)
 {
     int saved_errno = errno; /* logging changes nothing that the caller looks at */
@@ -160,9 +164,12 @@ void log_write(enum log_level level, const struct log_field *fields)
     GString *line;
     uint64_t suppressed = 0;
 
-    if ((int)level > atomic_load(&log_level_now) ||
-        !log_may_pass(fields[0].text, clock_monotonic_us(), &suppressed))
+    if ((int)level > atomic_load(&log_level_now))
         return;
+    if (!log_may_pass(fields[0].text, clock_monotonic_us(), &suppressed)) {
+        errno = saved_errno; /* waiting for the lock may have set it */
+        return;
+    }
     line = g_string_sized_new(256);
     json_writer_init(&w, line);
     json_open_object(&w);

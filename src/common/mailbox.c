@@ -19,6 +19,7 @@ struct mailbox {
     int fd; /* the bell: an eventfd, or -1 */
 };
 
+/* Links are in the items themselves, so neither building a list nor passing it on allocates. */
 void mail_list_append(struct mail_list *list, struct mail *item)
 {
     item->next = NULL;
@@ -57,6 +58,7 @@ struct mailbox *mailbox_new(bool with_fd)
     return box;
 }
 
+/* Threads that use the box were joined before; nothing is locked here. */
 void mailbox_free(struct mailbox *box)
 {
     if (box == NULL)
@@ -129,6 +131,7 @@ struct mail_list mailbox_take(struct mailbox *box)
     return all;
 }
 
+/* What came in time is handed over also when the box was stopped or the time ran out. */
 struct mail_list mailbox_wait(struct mailbox *box, int64_t until_us)
 {
     struct mail_list all;
@@ -146,6 +149,7 @@ struct mail_list mailbox_wait(struct mailbox *box, int64_t until_us)
     return all;
 }
 
+/* Rings as well: the receiver may be in epoll. It learns why it woke from mailbox_is_stopped. */
 void mailbox_stop(struct mailbox *box)
 {
     g_mutex_lock(&box->lock);
@@ -155,6 +159,7 @@ void mailbox_stop(struct mailbox *box)
     mailbox_ring(box);
 }
 
+/* Under the lock: what was put before the stop is seen by whoever sees the stop and then takes. */
 bool mailbox_is_stopped(struct mailbox *box)
 {
     bool is_stopped;

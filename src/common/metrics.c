@@ -90,7 +90,8 @@ static struct metric_family *metrics_family(const char *name, const char *help,
     return family;
 }
 
-/* Gets or makes the metric; under metrics_lock. */
+/* Gets or makes the metric; under metrics_lock. Labels are compared as text: the same labels in
+ * another order would be another metric. */
 static struct metric *metrics_get(struct metric_family *family, const char *labels)
 {
     const char *wanted = labels != NULL ? labels : "";
@@ -228,6 +229,7 @@ static uint64_t metric_hit_count(const struct metric *m)
     return count;
 }
 
+/* For tests and for answers that repeat a metric; a counter above 2^53 loses its last digits. */
 double metric_value(const struct metric *m)
 {
     if (m->kind == METRIC_HISTOGRAM)
@@ -275,7 +277,8 @@ static void metrics_append_help(GString *out, const char *help)
             g_string_append_c(out, *p);
 }
 
-/* Appends name, suffix and labels up to the space before the value. */
+/* Appends name, suffix and labels up to the space before the value. Labels came rendered, so their
+ * values are escaped already. */
 static void metrics_append_name(GString *out, const char *name, const char *suffix,
                                 const char *labels)
 {
@@ -315,7 +318,8 @@ static void metrics_render_histogram(GString *out, const char *name, const struc
     g_string_append_printf(out, "%" G_GUINT64_FORMAT "\n", count);
 }
 
-/* Counters are written as integers: as a double they would lose ones above 2^53. */
+/* The lines of one set of labels. Counters are written as integers: as a double they would lose
+ * ones above 2^53. */
 static void metrics_render_one(GString *out, const char *name, const struct metric *m)
 {
     if (m->kind == METRIC_HISTOGRAM) {
@@ -331,6 +335,7 @@ static void metrics_render_one(GString *out, const char *name, const struct metr
     g_string_append_c(out, '\n');
 }
 
+/* HELP and TYPE stand once, before the first line of the name, as the format demands. */
 static void metrics_render_family(GString *out, const struct metric_family *family)
 {
     g_string_append_printf(out, "# HELP %s ", family->name);
@@ -340,6 +345,7 @@ static void metrics_render_family(GString *out, const struct metric_family *fami
         metrics_render_one(out, family->name, g_ptr_array_index(family->metrics, i));
 }
 
+/* The lock keeps out new metrics; updates go on meanwhile and never wait. */
 void metrics_render(GString *out)
 {
     g_mutex_lock(&metrics_lock);

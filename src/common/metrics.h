@@ -11,6 +11,7 @@
 
 #include <glib.h>
 
+/* Opaque; never freed. */
 struct metric;
 
 /* name: Prometheus' rules, base units, counters end in _total. help: one sentence.
@@ -28,6 +29,8 @@ extern const size_t METRICS_SECONDS_COUNT;
 extern const double METRICS_BATCH[];
 extern const size_t METRICS_BATCH_COUNT;
 
+/* The kind must fit (asserted: a metric has one kind from its making). observe_n counts the same
+ * value n times, for what is measured once per batch. */
 void metric_add(struct metric *m, uint64_t n);       /* counter */
 void metric_set(struct metric *m, double value);     /* gauge */
 void metric_change(struct metric *m, double by);     /* gauge */

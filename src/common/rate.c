@@ -55,7 +55,8 @@ void rate_sample(struct rate *r, int64_t at_us, uint64_t value)
 }
 
 /* The age of the oldest point inside the window, by bisection: ages grow with time. At least 1, so
- * that there is an interval even when samples came late. */
+ * that there is an interval even when samples came late. There are two points at least. Under lock.
+ */
 static size_t rate_oldest_in(const struct rate *r, int64_t from_us)
 {
     size_t low = 1;
@@ -72,6 +73,7 @@ static size_t rate_oldest_in(const struct rate *r, int64_t from_us)
     return low;
 }
 
+/* The difference between two samples over the time between them, which need not be a second. */
 double rate_get(struct rate *r, int window_s)
 {
     double per_second = 0;

@@ -10,6 +10,7 @@
 
 struct rate;
 
+/* new never fails; free accepts NULL. */
 struct rate *rate_new(void);
 void rate_free(struct rate *r);
 

@@ -18,7 +18,7 @@
 #define LAST_US    (INT64_C(253402300800) * SECOND_US - 1) /* 9999-12-31T23:59:59.999999Z */
 
 struct civil {
-    int64_t year; /* 1 to 9999 in what is read; 64 bits for the arithmetic */
+    int64_t year;   /* 1 to 9999 in what is read; 64 bits for the arithmetic */
     unsigned month; /* 1 to 12 */
     unsigned day;   /* 1 to 31 */
 };
@@ -38,7 +38,9 @@ static int64_t days_from_civil(struct civil date)
     return era * ERA_DAYS + day_of_era - EPOCH_DAYS;
 }
 
-/* The way back. days is not before 0000-03-01. */
+/* The way back. days is not before 0000-03-01. The corrections in year_of_era take out the leap
+ * days of the 4-year (1460), 100-year (36524) and 400-year (146096) cycles before dividing by 365.
+ */
 static struct civil civil_from_days(int64_t days)
 {
     int64_t shifted = days + EPOCH_DAYS;
@@ -72,7 +74,8 @@ struct cursor {
     const char *end;
 };
 
-/* Exactly count digits, a number within [min, max]. */
+/* Exactly count digits, a number within [min, max]. No signs and no spaces: the grammar has fixed
+ * places, and a shorter number is another text. */
 static bool read_number(struct cursor *c, unsigned count, unsigned min, unsigned max, unsigned *out)
 {
     unsigned value = 0;
@@ -88,7 +91,7 @@ static bool read_number(struct cursor *c, unsigned count, unsigned min, unsigned
     return value >= min && value <= max;
 }
 
-/* One byte out of the given ones. */
+/* One byte out of the given ones. NUL is looked at apart: strchr finds the one that ends bytes. */
 static bool read_one_of(struct cursor *c, const char *bytes)
 {
     if (c->p == c->end || *c->p == '\0' || strchr(bytes, *c->p) == NULL)
@@ -110,7 +113,8 @@ static bool read_date(struct cursor *c, struct civil *date)
     return date->day <= month_days(date);
 }
 
-/* Seconds of the day; *is_leap when the second is 60. */
+/* Seconds of the day; *is_leap when the second is 60. Whether a leap second may be there depends on
+ * date and offset, so the caller decides. 24:00:00 is refused: RFC 3339 has no such hour. */
 static bool read_clock(struct cursor *c, int64_t *seconds, bool *is_leap)
 {
     unsigned hour;
@@ -161,7 +165,8 @@ static bool read_offset(struct cursor *c, int64_t *seconds)
     return c->p == c->end;
 }
 
-/* Leap seconds stand at the end of a UTC month only, so the one behind it begins a month.
+/* Leap seconds stand at the end of a UTC month only, so the one behind it begins a month. Which
+ * months had one is not looked up: that list grows, and programs outlive it.
  * Source: RFC 3339 section 5.7. */
 static bool begins_month(int64_t seconds)
 {
@@ -195,7 +200,8 @@ bool rfc3339_parse(struct slice text, int64_t *at_us)
     return true;
 }
 
-/* Writes the number with leading zeros, and the byte that follows it. */
+/* Writes the number with leading zeros, and the byte that follows it. Returns the place behind
+ * that. value has at most that many digits. */
 static char *put_number(char *out, int64_t value, int digits, char behind)
 {
     for (int i = digits - 1; i >= 0; i--) {

@@ -1,3 +1,6 @@
+/* The document of a campaign and what is made of it; a campaign is built once and never changed.
+ * Nothing here knows where documents come from or where they are kept. A new version of a campaign
+ * is a new struct; sharing it between threads is campaign_set's business. */
 #include "core/campaign.h"
 
 #include <glib.h>
@@ -11,18 +14,21 @@
  * The tree lives in an arena for the length of the call. The steps go on after problems, so that
  * one answer names all of them; only what they would build is built at the end. */
 
+/* Four times the pattern's own limit: descriptions and the rewards' data need room too. It bounds
+ * what one PUT may cost, and every canonical document stays below it (see campaign_parse). */
 #define CAMPAIGN_DOCUMENT_MAX ((size_t)256 * 1024) /* bytes */
 
 struct campaign {
     struct arena arena; /* the slices below */
-    struct slice id;
+    struct slice id;    /* 1 to CAMPAIGN_ID_MAX bytes */
     struct slice name;
-    struct slice then;
-    struct slice document;
+    struct slice then;     /* compact JSON array */
+    struct slice document; /* canonical JSON, what the store keeps */
     enum campaign_status status;
-    struct pattern *rules;
+    struct pattern *rules; /* owned; has an arena of its own */
 };
 
+/* As documents and the API spell them. */
 static const char *const STATUS_NAMES[] = {
     [CAMPAIGN_DRAFT] = "draft",
     [CAMPAIGN_ACTIVE] = "active",
@@ -47,6 +53,7 @@ bool campaign_status_parse(struct slice name, enum campaign_status *status)
     return false;
 }
 
+/* Whether the document is short enough; a problem when it is not. */
 static bool campaign_check_size(struct slice document, struct problems *problems)
 {
     if (document.size <= CAMPAIGN_DOCUMENT_MAX)
@@ -71,7 +78,8 @@ static struct json_value *campaign_read(struct slice document, struct arena *a,
     return tree;
 }
 
-/* The address of a PUT names the campaign, so a document may not name another one. */
+/* The address of a PUT names the campaign, so a document may not name another one. An id in the
+ * document that is no string is reported by the schema check, not twice. */
 static void campaign_check_id(const struct json_value *tree, struct slice default_id,
                               struct problems *problems)
 {
@@ -101,7 +109,7 @@ static GString *campaign_compact(const struct json_value *value)
 }
 
 /* The pattern is read from the text that the canonical document will have, so that a limit passed
- * now is passed again when the stored document is read. */
+ * now is passed again when the stored document is read. NULL with problems; owned by caller. */
 static struct pattern *campaign_compile(const struct json_value *tree, struct problems *problems)
 {
     const struct json_value *rules = json_get(tree, SLICE("rules"));
@@ -116,7 +124,8 @@ static struct pattern *campaign_compile(const struct json_value *tree, struct pr
     return pattern;
 }
 
-/* The document's id, else the one of the address, else one made from the name. */
+/* The document's id, else the one of the address, else one made from the name. All three have the
+ * form of an id by now: the first two were checked, and a slug has it by its making. */
 static struct slice campaign_choose_id(const struct json_value *tree, struct slice default_id,
                                        struct arena *a)
 {
@@ -131,7 +140,8 @@ static struct slice campaign_choose_id(const struct json_value *tree, struct sli
     return arena_copy(a, slice_text(slug));
 }
 
-/* The rewards apart from the document: every match records them. */
+/* The rewards apart from the document: every match records them, and nobody should have to take a
+ * document to pieces for each. */
 static struct slice campaign_copy_then(const struct json_value *tree, struct arena *a)
 {
     const struct json_value *then = json_get(tree, SLICE("then"));
@@ -146,7 +156,8 @@ static struct slice campaign_copy_then(const struct json_value *tree, struct are
     return copy;
 }
 
-/* c has its id and status already. */
+/* The canonical document. c has its id and status already: they are filled in where the writer
+ * left them out, so that what is stored says everything. */
 static struct slice campaign_copy_document(const struct json_value *tree, const struct campaign *c,
                                            struct arena *a)
 {
@@ -161,7 +172,8 @@ static struct slice campaign_copy_document(const struct json_value *tree, const 
     return copy;
 }
 
-/* Makes the campaign of a tree without problems. Takes rules. */
+/* Makes the campaign of a tree without problems. Takes rules. Everything is copied: the tree and
+ * its text end with the call. */
 static struct campaign *campaign_build(const struct json_value *tree, struct slice default_id,
                                        struct pattern *rules)
 {
@@ -170,6 +182,7 @@ static struct campaign *campaign_build(const struct json_value *tree, struct sli
     arena_init(&c->arena);
     c->rules = rules;
     c->status = CAMPAIGN_ACTIVE;
+    /* Leaves the default in place when the document has no status. */
     campaign_status_parse(json_get_text(tree, "status"), &c->status);
     c->id = campaign_choose_id(tree, default_id, &c->arena);
     c->name = arena_copy(&c->arena, json_get_text(tree, "name"));
@@ -188,6 +201,7 @@ struct campaign *campaign_parse(struct slice document, struct slice default_id,
     struct arena arena;
 
     arena_init(&arena);
+    /* Text that is no JSON is the one problem after which there is nothing more to say. */
     tree = campaign_read(document, &arena, problems);
     if (tree == NULL)
         goto out;

@@ -20,12 +20,13 @@
 #define CAMPAIGN_ID_MAX 63 /* bytes; ^[a-z0-9][a-z0-9-]{0,62}$ */
 
 enum campaign_status {
-    CAMPAIGN_DRAFT,
-    CAMPAIGN_ACTIVE,
-    CAMPAIGN_PAUSED,
-    CAMPAIGN_ENDED,
+    CAMPAIGN_DRAFT,  /* being written: checked, never matched */
+    CAMPAIGN_ACTIVE, /* matched; the default of a document without a status */
+    CAMPAIGN_PAUSED, /* not matched for now */
+    CAMPAIGN_ENDED,  /* not matched any more */
 };
 
+/* The word that documents use, and back; parse is false, and status unchanged, for any other. */
 const char *campaign_status_name(enum campaign_status status);
 bool campaign_status_parse(struct slice name, enum campaign_status *status);
 
@@ -37,6 +38,7 @@ struct campaign;
  * problem. NULL when there is any problem. */
 struct campaign *campaign_parse(struct slice document, struct slice default_id,
                                 struct problems *problems);
+/* Accepts NULL. Slices taken from the campaign end with it. */
 void campaign_free(struct campaign *c);
 
 /* Borrowed until campaign_free. */
@@ -60,10 +62,11 @@ char *campaign_slug(struct slice name);
 
 struct campaign_set;
 
+/* One match: what is recorded of the campaign. */
 struct campaign_set_entry {
-    struct slice id; /* borrowed from the set */
-    int64_t version;
-    struct slice then;
+    struct slice id;   /* borrowed from the set */
+    int64_t version;   /* of the campaign that matched */
+    struct slice then; /* its rewards; borrowed like id */
 };
 
 /* Builder: new, add all, then share. add takes the campaign; only active ones are kept. */
@@ -72,6 +75,7 @@ void campaign_set_add(struct campaign_set *set, struct campaign *campaign, int64
 struct campaign_set *campaign_set_ref(struct campaign_set *set);
 void campaign_set_unref(struct campaign_set *set); /* accepts NULL */
 
+/* As given to new, to tell whether the store has newer campaigns; and how many active ones. */
 int64_t campaign_set_generation(const struct campaign_set *set);
 size_t campaign_set_count(const struct campaign_set *set);
 

@@ -1,3 +1,5 @@
+/* Source: docs/campaigns.md. Checking only: what a reward amounts to for a given event is worked
+ * out when it is granted. */
 #include "core/campaign_schema.h"
 
 #include <glib.h>
@@ -5,6 +7,7 @@
 /* The rewards of "then". Amounts are the delicate part: they are money, so their text is judged as
  * decimal digits and never passes through a binary float on the way to a decision. */
 
+/* Every match records the rewards, so their number and size are part of what a match costs. */
 #define REWARDS_MAX         8
 #define REWARD_TYPE_MAX     64
 #define REWARD_DIGITS_MAX   15 /* of an amount: exact in every reader's double, room in an int64 */
@@ -22,7 +25,7 @@ struct reward_number {
     long point;  /* digits before the decimal point; negative: so many zeros follow it first */
 };
 
-/* The first byte that is no zero. */
+/* The first byte that is no zero. Zeros in front mean nothing and would spoil the count. */
 static const char *reward_skip_zeros(const char *p, const char *end)
 {
     while (p < end && *p == '0')
@@ -79,7 +82,9 @@ static struct reward_number reward_read_number(struct slice text)
     return n;
 }
 
-/* Amounts are scaled integers, never binary floats: what does not fit exactly is refused. */
+/* Amounts are scaled integers, never binary floats: what does not fit exactly is refused. Zeros at
+ * the ends are no digits here, so 100 has one and 1e20 still is too large: its point is behind 21
+ * places. */
 static bool reward_fits(const struct reward_number *n)
 {
     long decimals = MAX(n->digits - n->point, 0);
@@ -89,6 +94,7 @@ static bool reward_fits(const struct reward_number *n)
            (decimals <= REWARD_DECIMALS_MAX && decimals + whole <= REWARD_DIGITS_MAX);
 }
 
+/* Greater than 0: an amount of nothing is a mistake, and taking away is not a reward. */
 static bool reward_is_positive(const struct reward_number *n)
 {
     return n->digits > 0 && !n->is_negative;
@@ -107,12 +113,14 @@ static bool reward_check_fits(const struct json_value *value, const char *pointe
     return false;
 }
 
+/* "min" and "max" may be 0 or negative; they only have to be exact. */
 static void reward_check_bound(const struct json_value *value, const char *pointer,
                                struct problems *problems)
 {
     reward_check_fits(value, pointer, problems);
 }
 
+/* A fixed amount. One problem at a time: a wrong sign is said first. */
 static void reward_check_positive(const struct json_value *value, const char *pointer,
                                   struct problems *problems)
 {
@@ -124,7 +132,8 @@ static void reward_check_positive(const struct json_value *value, const char *po
         reward_check_fits(value, pointer, problems);
 }
 
-/* Comparing as doubles is exact enough: at most 15 digits, so different numbers stay different. */
+/* Comparing as doubles is exact enough: at most 15 digits, so different numbers stay different. For
+ * bounds of one document only; no amount is ever worked out from it. */
 static double reward_double(const struct json_value *value)
 {
     g_autofree char *text = g_strndup(value->text.data, value->text.size);
@@ -132,7 +141,8 @@ static double reward_double(const struct json_value *value)
     return g_ascii_strtod(text, NULL);
 }
 
-/* More than 1000 % is taken for a slip of the decimal point. */
+/* More than 1000 % is taken for a slip of the decimal point. A number that does not fit is judged
+ * by its digits, not by its rounded double. */
 static void reward_check_percent(const struct json_value *value, const char *pointer,
                                  struct problems *problems)
 {
@@ -145,12 +155,14 @@ static void reward_check_percent(const struct json_value *value, const char *poi
         reward_check_fits(value, pointer, problems);
 }
 
+/* The path of the number that the percentage is of. Whether events have it is seen per event. */
 static void reward_check_of(const struct json_value *value, const char *pointer,
                             struct problems *problems)
 {
     schema_check_root(value->text, pointer, problems);
 }
 
+/* Decimals to keep: 2 for cents, 0 for points. */
 static void reward_check_scale(const struct json_value *value, const char *pointer,
                                struct problems *problems)
 {
@@ -163,14 +175,15 @@ static void reward_check_scale(const struct json_value *value, const char *point
 /* {"percent":5,"of":"payload.amount","max":20}: a share of a number in the event, kept within
  * bounds and rounded down to scale decimals. */
 static const struct schema_field AMOUNT_FIELDS[] = {
-    {"percent", SCHEMA_KNOWN, true, SCHEMA_NUMBER, reward_check_percent},
-    {"of", SCHEMA_KNOWN, true, SCHEMA_TEXT, reward_check_of},
+    {"percent", SCHEMA_KNOWN, true, SCHEMA_NUMBER, reward_check_percent}, /* 0 < p <= 1000 */
+    {"of", SCHEMA_KNOWN, true, SCHEMA_TEXT, reward_check_of},             /* a path in the event */
     {"min", SCHEMA_KNOWN, false, SCHEMA_NUMBER, reward_check_bound},
     {"max", SCHEMA_KNOWN, false, SCHEMA_NUMBER, reward_check_bound},
-    {"scale", SCHEMA_KNOWN, false, SCHEMA_NUMBER, reward_check_scale},
+    {"scale", SCHEMA_KNOWN, false, SCHEMA_NUMBER, reward_check_scale}, /* decimals kept */
 };
 
-/* Crossed bounds would make every reward impossible. */
+/* Crossed bounds would make every reward impossible. Bounds of a wrong type were reported already.
+ */
 static void reward_check_range(const struct json_value *amount, const char *pointer,
                                struct problems *problems)
 {
@@ -186,6 +199,7 @@ static void reward_check_range(const struct json_value *amount, const char *poin
     }
 }
 
+/* A number, or an object that says how to work it out; the table admits no other types. */
 static void reward_check_amount(const struct json_value *value, const char *pointer,
                                 struct problems *problems)
 {
@@ -197,7 +211,7 @@ static void reward_check_amount(const struct json_value *value, const char *poin
     reward_check_range(value, pointer, problems);
 }
 
-/* ^[a-z][a-z0-9_.-]{0,63}$ */
+/* ^[a-z][a-z0-9_.-]{0,63}$: a name such as "points" or "coupon.free-shipping". */
 static bool reward_is_type(struct slice text)
 {
     if (text.size == 0 || text.size > REWARD_TYPE_MAX || !g_ascii_islower(text.data[0]))
@@ -211,6 +225,7 @@ static bool reward_is_type(struct slice text)
     return true;
 }
 
+/* Which types there are is the receiver's business; only the form is checked. */
 static void reward_check_type(const struct json_value *value, const char *pointer,
                               struct problems *problems)
 {
@@ -221,6 +236,7 @@ static void reward_check_type(const struct json_value *value, const char *pointe
                      REWARD_TYPE_MAX);
 }
 
+/* "unit" and "to": names that the receiver knows. */
 static void reward_check_text(const struct json_value *value, const char *pointer,
                               struct problems *problems)
 {
@@ -252,6 +268,7 @@ static void reward_check(const struct json_value *reward, const char *pointer,
     }
 }
 
+/* All rewards are checked, also those past the limit, so that one answer tells everything. */
 void schema_check_rewards(const struct json_value *value, const char *pointer,
                           struct problems *problems)
 {

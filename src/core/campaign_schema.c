@@ -1,3 +1,5 @@
+/* What a campaign document may look like. Checks add problems and go on; none of them stops at the
+ * first, and none changes the tree. */
 #include "core/campaign_schema.h"
 
 #include <glib.h>
@@ -10,7 +12,8 @@
  * end, the rewards' in campaign_reward.c) are the schema; supporting another field of the language
  * means changing its row. */
 
-#define SCHEMA_FIELDS_MAX      32 /* of one object, for the list of valid names */
+#define SCHEMA_FIELDS_MAX 32 /* of one object, for the list of valid names */
+/* Characters of texts; how many labels. Enough for people, small enough for lists of campaigns. */
 #define SCHEMA_NAME_MAX        200
 #define SCHEMA_DESCRIPTION_MAX 4000
 #define SCHEMA_LABELS_MAX      32
@@ -31,7 +34,7 @@ static char *schema_types_name(unsigned types)
     return g_string_free(names, FALSE);
 }
 
-/* The field with that name, NULL when the schema has none. */
+/* The field with that name, NULL when the schema has none. Names are case-sensitive, as in JSON. */
 static const struct schema_field *schema_find(const struct schema_field *fields, size_t count,
                                               struct slice name)
 {
@@ -41,7 +44,8 @@ static const struct schema_field *schema_find(const struct schema_field *fields,
     return NULL;
 }
 
-/* Names that only the server sets are no help to somebody who mistyped, so they are not offered. */
+/* Names that only the server sets are no help to somebody who mistyped, so they are not offered;
+ * those that come later are, and get their own answer when they are tried. */
 static void schema_add_unknown(const struct schema_field *fields, size_t count, struct slice name,
                                const char *pointer, struct problems *problems)
 {
@@ -68,7 +72,8 @@ static void schema_check_value(const struct schema_field *field, const struct js
     }
 }
 
-/* What each kind of known name is answered. */
+/* What each kind of known name is answered. parent: the object's pointer; the member's is made
+ * here, as every outcome but success needs it. */
 static void schema_check_field(const struct schema_field *field, const struct json_value *value,
                                const char *parent, struct problems *problems)
 {
@@ -82,7 +87,7 @@ static void schema_check_field(const struct schema_field *field, const struct js
         schema_check_value(field, value, pointer, problems);
 }
 
-/* A missing member is reported where it should stand. */
+/* A missing member is reported where it should stand, so that a form can mark the empty field. */
 static void schema_check_present(const struct json_value *object, const char *name,
                                  const char *parent, struct problems *problems)
 {
@@ -92,6 +97,7 @@ static void schema_check_present(const struct json_value *object, const char *na
         problems_add(problems, pointer, "is required");
 }
 
+/* In the document's order first, then what is missing in the table's. */
 void schema_check_object(const struct schema_field *fields, size_t count,
                          const struct json_value *object, const char *pointer,
                          struct problems *problems)
@@ -119,7 +125,8 @@ static size_t schema_characters(struct slice text)
     return count;
 }
 
-/* These texts end in text columns and terminals, which a NUL would cut short. */
+/* Limits are in characters, as people count. These texts end in text columns and terminals, which a
+ * NUL would cut short. */
 static void schema_check_text(struct slice text, size_t min, size_t max, const char *pointer,
                               struct problems *problems)
 {
@@ -138,7 +145,8 @@ void schema_check_size(const struct json_value *text, size_t max, const char *po
     schema_check_text(text->text, 1, max, pointer, problems);
 }
 
-/* The name before the first dot: a dotted name means the same as nested ones. */
+/* The name before the first dot: a dotted name means the same as nested ones. Borrowed from path.
+ */
 static struct slice schema_root(struct slice path)
 {
     const char *dot = path.size > 0 ? memchr(path.data, '.', path.size) : NULL;
@@ -146,6 +154,7 @@ static struct slice schema_root(struct slice path)
     return dot != NULL ? slice_of(path.data, (size_t)(dot - path.data)) : path;
 }
 
+/* Whether events have an outermost field of that name that rules may use. */
 static bool schema_is_root(struct slice name)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(EVENT_ROOTS); i++)
@@ -154,6 +163,7 @@ static bool schema_is_root(struct slice name)
     return false;
 }
 
+/* At most 64 bytes of the wrong name are repeated: a document chooses its length. */
 void schema_check_root(struct slice path, const char *pointer, struct problems *problems)
 {
     struct slice root = schema_root(path);
@@ -174,6 +184,7 @@ bool schema_is_id(struct slice text)
     return true;
 }
 
+/* Ids stand in addresses and log lines: no form of quoting is ever needed. */
 static void schema_check_id(const struct json_value *value, const char *pointer,
                             struct problems *problems)
 {
@@ -184,19 +195,22 @@ static void schema_check_id(const struct json_value *value, const char *pointer,
                      CAMPAIGN_ID_MAX);
 }
 
+/* Any text: the name is for people. What needs a key uses the id. */
 static void schema_check_name(const struct json_value *value, const char *pointer,
                               struct problems *problems)
 {
     schema_check_text(value->text, 1, SCHEMA_NAME_MAX, pointer, problems);
 }
 
+/* May be empty, unlike a name: a form sends it so when nothing was written. */
 static void schema_check_description(const struct json_value *value, const char *pointer,
                                      struct problems *problems)
 {
     schema_check_text(value->text, 0, SCHEMA_DESCRIPTION_MAX, pointer, problems);
 }
 
-/* Label names are free; only their number and their values' type are checked. */
+/* Label names are free; only their number and their values' type are checked. They are for people
+ * who sort campaigns, and no rule looks at them. */
 static void schema_check_labels(const struct json_value *value, const char *pointer,
                                 struct problems *problems)
 {
@@ -211,6 +225,7 @@ static void schema_check_labels(const struct json_value *value, const char *poin
     }
 }
 
+/* "shadow" is a word of the language, so it gets the answer of a thing to come, not of a typo. */
 static void schema_check_status(const struct json_value *value, const char *pointer,
                                 struct problems *problems)
 {
@@ -233,7 +248,8 @@ static bool schema_is_or(const struct json_value *value)
 static void schema_check_roots(const struct json_value *rules, const char *pointer,
                                struct problems *problems);
 
-/* Each branch of "$or" is a pattern of its own, so its names are outermost ones too. */
+/* Each branch of "$or" is a pattern of its own, so its names are outermost ones too. A branch that
+ * is no object is left to the pattern parser. */
 static void schema_check_branches(const struct json_value *branches, const char *pointer,
                                   struct problems *problems)
 {
@@ -262,6 +278,8 @@ static void schema_check_roots(const struct json_value *rules, const char *point
     }
 }
 
+/* Only what concerns campaigns; the pattern language itself is checked by pattern_parse. An empty
+ * object would match every event, which nobody should get by leaving something out. */
 static void schema_check_rules(const struct json_value *value, const char *pointer,
                                struct problems *problems)
 {

@@ -23,20 +23,23 @@
 #define SCHEMA_ARRAY      SCHEMA_TYPE(JSON_ARRAY)
 #define SCHEMA_OBJECT     SCHEMA_TYPE(JSON_OBJECT)
 
+/* How a name that the table has is answered. */
 enum schema_kind {
     SCHEMA_KNOWN,
     SCHEMA_LATER,  /* of the language, not supported yet */
     SCHEMA_SERVER, /* set by the server, never in a document */
 };
 
-/* Checks a value of the right type further; adds problems at or below pointer. */
+/* Checks a value of the right type further; adds problems at or below pointer, which is borrowed
+ * for the call. */
 typedef void schema_check(const struct json_value *value, const char *pointer,
                           struct problems *problems);
 
+/* One row of a table: a member that an object may have. Tables are const and live for ever. */
 struct schema_field {
     const char *name;
     enum schema_kind kind;
-    bool is_required;
+    bool is_required;    /* for known fields */
     unsigned types;      /* SCHEMA_… bits; 0: any */
     schema_check *check; /* NULL: the type says it all */
 };

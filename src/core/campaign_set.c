@@ -1,3 +1,5 @@
+/* The snapshot that workers match against. A change of any campaign builds a new set; the old one
+ * lives on until the last batch that uses it has let go of its reference. */
 #include "core/campaign.h"
 
 #include <glib.h>
@@ -9,14 +11,14 @@
 
 struct campaign_set_item {
     struct campaign *campaign; /* owned by the set */
-    int64_t version;
+    int64_t version;           /* of the campaign, recorded with each match */
 };
 
 /* Written by its builder only; immutable once shared, apart from references. */
 struct campaign_set {
     gatomicrefcount references;
-    int64_t generation;
-    GArray *items; /* struct campaign_set_item, ordered by id */
+    int64_t generation; /* the store's, when the campaigns were read */
+    GArray *items;      /* struct campaign_set_item, ordered by id */
 };
 
 struct campaign_set *campaign_set_new(int64_t generation)
@@ -29,12 +31,14 @@ struct campaign_set *campaign_set_new(int64_t generation)
     return set;
 }
 
+/* i < campaign_set_count. Borrowed from the set. */
 static const struct campaign_set_item *campaign_set_item(const struct campaign_set *set, size_t i)
 {
     return &g_array_index(set->items, struct campaign_set_item, i);
 }
 
-/* Where an id belongs. Looked for from the end: stores list campaigns by id, so it is the end. */
+/* Where an id belongs. Looked for from the end: stores list campaigns by id, so it is the end, and
+ * building a set of n campaigns takes n steps. Behind an equal id, should there ever be one. */
 static guint campaign_set_place(const struct campaign_set *set, struct slice id)
 {
     guint i = set->items->len;
@@ -44,6 +48,7 @@ static guint campaign_set_place(const struct campaign_set *set, struct slice id)
     return i;
 }
 
+/* Takes the campaign in any case: one that is not active is freed here. */
 void campaign_set_add(struct campaign_set *set, struct campaign *campaign, int64_t version)
 {
     struct campaign_set_item item = {campaign, version};
@@ -61,6 +66,7 @@ struct campaign_set *campaign_set_ref(struct campaign_set *set)
     return set;
 }
 
+/* Whoever drops the last reference frees everything; no other thread can have the set by then. */
 void campaign_set_unref(struct campaign_set *set)
 {
     if (set == NULL || !g_atomic_ref_count_dec(&set->references))

@@ -1,8 +1,12 @@
+/* An id for a campaign whose writer gave it none: readable, and of the form that ids must have.
+ * Two names may give the same slug; telling them apart is left to whoever stores them. Scripts
+ * other than Latin leave nothing, and such names become "campaign". */
 #include "core/campaign.h"
 
 #include <glib.h>
 
-/* Adds one character of the decomposed name. Runs of others become one '-', never at the start. */
+/* Adds one character of the decomposed name. Runs of others become one '-', never at the start, as
+ * ids demand. */
 static void slug_add(GString *slug, gunichar c)
 {
     if (g_unichar_ismark(c))
@@ -13,7 +17,8 @@ static void slug_add(GString *slug, gunichar c)
         g_string_append_c(slug, '-');
 }
 
-/* Cut to the length of an id, and not in the middle of a run of others. */
+/* Cut to the length of an id, and not in the middle of a run of others. Bytes may be cut: there is
+ * nothing but ASCII left. */
 static void slug_trim(GString *slug)
 {
     if (slug->len > CAMPAIGN_ID_MAX)

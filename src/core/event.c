@@ -1,3 +1,5 @@
+/* The envelope's fields are one table (EVENT_FIELDS); another field is another row. Texts are not
+ * copied: the event borrows from the parsed text, and is written only when nothing was wrong. */
 #include "core/event.h"
 
 #include <stddef.h>
@@ -14,13 +16,10 @@
  * sender corrects an event once. A good event costs no allocation: pointers and texts are made for
  * problems only. */
 
-/* 0001-01-01T00:00:00Z, the first instant that can be written as RFC 3339 again. */
-#define EVENT_AT_MIN_US (INT64_C(-62135596800) * 1000000)
-
 /* What the checks of one event share. */
 struct event_decoder {
-    struct event *out;
-    int64_t arrived_us;
+    struct event *out;   /* filled field by field; a copy, not the caller's */
+    int64_t arrived_us;  /* microseconds UTC since 1970 */
     const char *pointer; /* of the event */
     struct problems *problems;
 };
@@ -31,17 +30,19 @@ struct event_field;
 typedef void event_field_read(const struct event_decoder *d, const struct event_field *field,
                               const struct flat_member *member);
 
+/* One row of the table of fields. */
 struct event_field {
     struct slice name;
     enum json_type type; /* the only one accepted; null is no way to leave a field out */
-    bool is_required;
-    size_t offset;   /* of the slice in struct event */
-    size_t size_min; /* bytes */
+    bool is_required;    /* the others may be left out */
+    size_t offset;       /* of the slice in struct event */
+    size_t size_min;     /* bytes */
     size_t size_max;
     event_field_read *read;
 };
 
-/* Adds a problem at the field of the event. */
+/* Adds a problem at the field of the event. The pointer is only made here, on the way that no good
+ * event takes. */
 static void event_problem(const struct event_decoder *d, const struct event_field *field,
                           const char *detail)
 {
@@ -50,6 +51,7 @@ static void event_problem(const struct event_decoder *d, const struct event_fiel
     problems_add(d->problems, pointer, "%s", detail);
 }
 
+/* Visible ASCII without the space is what any header, log line and shell takes unquoted. */
 bool event_correlation_is_valid(struct slice correlation)
 {
     if (correlation.size == 0 || correlation.size > EVENT_CORRELATION_MAX)
@@ -60,7 +62,8 @@ bool event_correlation_is_valid(struct slice correlation)
     return true;
 }
 
-/* Ids and names end in text columns and shell tools, which a NUL would cut short. */
+/* Reads a text of limited size into the member at field->offset. Ids and names end in text columns
+ * and shell tools, which a NUL would cut short. */
 static void event_read_text(const struct event_decoder *d, const struct event_field *field,
                             const struct flat_member *member)
 {
@@ -97,7 +100,7 @@ static void event_read_timestamp(const struct event_decoder *d, const struct eve
 {
     int64_t at_us;
 
-    if (!rfc3339_parse(member->text, &at_us) || at_us < EVENT_AT_MIN_US) {
+    if (!rfc3339_parse(member->text, &at_us)) {
         event_problem(d, field,
                       "must be an RFC 3339 date and time with an offset, such as "
                       "\"2026-11-21T10:00:00.123Z\"");
@@ -110,7 +113,7 @@ static void event_read_timestamp(const struct event_decoder *d, const struct eve
     }
 }
 
-/* The payload's shape is the sender's business: any object. */
+/* The payload's shape is the sender's business: any object. Its text is kept as it came. */
 static void event_read_payload(const struct event_decoder *d, const struct event_field *field,
                                const struct flat_member *member)
 {
@@ -159,6 +162,8 @@ static const struct event_field EVENT_FIELDS[] = {
 
 #define EVENT_FIELD_COUNT G_N_ELEMENTS(EVENT_FIELDS)
 
+/* An unknown name is a problem, not something to skip: a mistyped "customer_id" would otherwise
+ * make an event of nobody. */
 static void event_add_unknown(const struct event_decoder *d, struct slice key)
 {
     const char *names[EVENT_FIELD_COUNT];
@@ -191,7 +196,8 @@ static void event_add_wrong_type(const struct event_decoder *d, const struct eve
     event_problem(d, field, detail);
 }
 
-/* Reads one member; *seen has a bit for every field that came before. */
+/* Reads one member; *seen has a bit for every field that came before. A field given twice is
+ * refused rather than decided: readers of JSON differ on which one counts. */
 static void event_decode_member(const struct event_decoder *d, const struct flat_member *member,
                                 unsigned *seen)
 {
@@ -211,6 +217,7 @@ static void event_decode_member(const struct event_decoder *d, const struct flat
     *seen |= 1u << i;
 }
 
+/* A problem for each required field without a bit in seen. */
 static void event_add_missing(const struct event_decoder *d, unsigned seen)
 {
     for (size_t i = 0; i < EVENT_FIELD_COUNT; i++)
@@ -224,6 +231,8 @@ static bool event_is_space(char c)
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
+/* The digest is of what is left, so the same event means the same alone in a body, in an array or
+ * on a line. */
 struct slice event_trim(struct slice text)
 {
     while (text.size > 0 && event_is_space(text.data[0]))
@@ -233,6 +242,7 @@ struct slice event_trim(struct slice text)
     return text;
 }
 
+/* Payload and time have defaults; everything else that is not given stays empty. */
 bool event_decode(const struct flat *flat, struct slice body, int64_t arrived_us,
                   const char *pointer, struct event *out, struct problems *problems)
 {
@@ -255,12 +265,15 @@ bool event_decode(const struct flat *flat, struct slice body, int64_t arrived_us
     return true;
 }
 
+/* Ids are unique within their source only. 64 bits: whoever acts on an equal fingerprint compares
+ * the ids themselves. */
 uint64_t event_fingerprint(struct slice source, struct slice event_id)
 {
     return hash64_pair(source, event_id);
 }
 
-/* The digest of source, NUL, id: neither contains a NUL, so no two pairs give the same bytes. */
+/* The digest of source, NUL, id: neither contains a NUL, so no two pairs give the same bytes. The
+ * limits of both fields give the buffer its size; a decoded event cannot pass them. */
 static struct hash_digest event_pair_digest(const struct event *e)
 {
     char pair[EVENT_SOURCE_MAX + 1 + EVENT_ID_MAX];
@@ -275,6 +288,7 @@ static struct hash_digest event_pair_digest(const struct event *e)
     return hash128(slice_of(pair, size + e->event_id.size));
 }
 
+/* The digest gives 32 hexadecimal digits, the length of a trace id. */
 void event_correlation(const struct event *e, struct slice trace_id,
                        char out[EVENT_CORRELATION_BUFFER])
 {

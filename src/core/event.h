@@ -14,6 +14,7 @@
 #include "core/flat.h"
 #include "core/problem.h"
 
+/* Limits of the wire format (docs/message_schema.md); longer values are refused, never cut. */
 #define EVENT_ID_MAX             128 /* bytes, 1.. */
 #define EVENT_TYPE_MAX           128 /* bytes, 1.. */
 #define EVENT_CUSTOMER_MAX       256 /* bytes, 1.. when given */
@@ -30,10 +31,10 @@ struct event {
     struct slice source;         /* empty: "" */
     struct slice correlation_id; /* empty: none given in the body */
     int64_t at_us;               /* timestamp, or the arrival time when none is given */
-    bool has_timestamp;
-    struct slice payload;      /* source text of the object; "{}" when absent */
-    struct slice body;         /* the event's exact bytes, white space around it trimmed */
-    struct hash_digest digest; /* hash128(body): tells "same body" from "another body" */
+    bool has_timestamp;          /* false: at_us is the arrival */
+    struct slice payload;        /* source text of the object; "{}" when absent */
+    struct slice body;           /* the event's exact bytes, white space around it trimmed */
+    struct hash_digest digest;   /* hash128(body): tells "same body" from "another body" */
 };
 
 /* Decodes and checks the envelope of the parsed document. body = the bytes that were parsed into

@@ -1,3 +1,7 @@
+/* The flattener: every event passes here first, so this is the code whose speed decides. It makes
+ * one pass, allocates nothing once its buffers have grown, and has a bound for everything that a
+ * sender chooses: nesting (frames), work (WORK_MAX), memory kept between events (KEEP_ITEMS).
+ * Deliberately missing: a tree, a second pass, and any reading of numbers. */
 #include "core/flat.h"
 
 #include <string.h>
@@ -18,6 +22,7 @@
 /* Without this the compiler keeps calls in the inner loop, at a fifth of the whole time. */
 #define HOT inline __attribute__((always_inline))
 
+/* Where the buffers begin (items, bytes), and the block that copies of short texts are made in. */
 #define SLOTS_MIN 64 /* a power of two */
 #define ITEMS_MIN 32
 #define CHUNK_MIN 2048
@@ -36,47 +41,50 @@
 struct flat_slot {
     uint32_t event; /* the slot is free unless this is the number of the current event */
     uint32_t tag;   /* upper half of the hash */
-    int32_t first;
-    int32_t last;
+    int32_t first;  /* index of the first leaf with the path */
+    int32_t last;   /* of the newest one; its next is set when another comes */
 };
 
-/* The path of the value being read. */
+/* The path of the value being read. Elements of an array share the name of the array, so it may
+ * serve many leaves; kept and hashed it is at most once. */
 struct flat_name {
     struct slice path;
-    uint64_t hash;
-    bool is_kept; /* it will not move, and a '.' stands behind it */
-    bool is_hashed;
+    uint64_t hash;  /* valid when is_hashed */
+    bool is_kept;   /* it will not move, and a '.' stands behind it */
+    bool is_hashed; /* paths without a leaf are never hashed */
 };
 
-/* One open bracket. */
+/* One open bracket. A closing bracket must be its partner, which is_array tells. */
 struct flat_frame {
     struct slice path; /* of the object itself, kept; not used for an array */
     bool is_array;
 };
 
+/* What a parse needs besides its result. The buffers live on from event to event, the state of the
+ * reader is set anew by start_event. */
 struct flat_private {
-    struct arena arena; /* paths, steps, unescaped texts of the current event */
-    char *tip;          /* where the next path is built */
-    char *tip_end;
-    struct flat_slot *slots;
-    size_t slot_mask;
-    size_t path_count; /* slots taken */
-    size_t leaf_room;
-    size_t member_room;
-    size_t work;
-    uint32_t event;
+    struct arena arena;      /* paths, steps, unescaped texts of the current event */
+    char *tip;               /* where the next path is built */
+    char *tip_end;           /* one past the chunk that the tip lies in */
+    struct flat_slot *slots; /* NULL until the first leaf */
+    size_t slot_mask;        /* number of slots - 1 */
+    size_t path_count;       /* slots taken */
+    size_t leaf_room;        /* leaves that fit into f->leaves */
+    size_t member_room;      /* members that fit into f->members */
+    size_t work;             /* spent on this event; bytes, see WORK_MAX */
+    uint32_t event;          /* number of the current event, from 1 on */
     /* the state of the reader */
-    const char *end;
-    const char *bad;
-    const char *why;
+    const char *end;         /* one past the text */
+    const char *bad;         /* after a failure: the byte */
+    const char *why;         /* and the reason, without a place */
     const char *value_start; /* of the member that is being read */
     struct flat_name name;
     const struct flat_step *kept_steps; /* copy of steps for leaves, NULL when they changed */
-    uint32_t array_count;
-    uint32_t step_count;
-    unsigned depth;     /* of open brackets */
-    unsigned depth_max; /* what is left of JSON_DEPTH_MAX */
-    bool wants_value;   /* a value must come next */
+    uint32_t array_count;               /* arrays opened so far: the number of the next one */
+    uint32_t step_count;                /* open arrays: how many of steps are valid */
+    unsigned depth;                     /* of open brackets */
+    unsigned depth_max;                 /* what is left of JSON_DEPTH_MAX */
+    bool wants_value;                   /* a value must come next */
     struct flat_frame frames[JSON_DEPTH_MAX];
     struct flat_step steps[JSON_DEPTH_MAX]; /* the open arrays and their current elements */
 };
@@ -86,6 +94,7 @@ void flat_init(struct flat *f)
     *f = (struct flat){.private = g_new0(struct flat_private, 1)};
 }
 
+/* Gives all buffers back; the struct can be used again and grows new ones. */
 static void drop_buffers(struct flat *f)
 {
     struct flat_private *pr = f->private;
@@ -107,6 +116,7 @@ void flat_done(struct flat *f)
     *f = (struct flat){0};
 }
 
+/* Patterns hash their paths with this when they are compiled; both sides must agree. */
 uint64_t flat_path_hash(struct slice path)
 {
     return hash64(path);
@@ -114,7 +124,10 @@ uint64_t flat_path_hash(struct slice path)
 
 /* ---- the table of paths ---------------------------------------------------------------------- */
 
-/* The slot of the path, or the free one where it belongs. Counts the slots passed by. */
+/* The slot of the path, or the free one where it belongs (half of the slots are free). Counts the
+ * slots passed by: the hash has no secret, so a sender can make paths collide, and pays for it out
+ * of WORK_MAX; a lookup by a pattern passes no more slots than the last of those insertions. The
+ * tag saves looking at the leaf of nearly every slot that is another path's. */
 static inline struct flat_slot *find_slot(const struct flat *f, struct slice path, uint64_t hash,
                                           size_t *passed)
 {
@@ -130,7 +143,8 @@ static inline struct flat_slot *find_slot(const struct flat *f, struct slice pat
     return &pr->slots[i];
 }
 
-/* Makes room so that at least half of the slots stay free. */
+/* Doubles the table, so that at least half of the slots stay free. Slots of earlier events are not
+ * taken along. */
 static void grow_slots(struct flat *f)
 {
     struct flat_private *pr = f->private;
@@ -165,6 +179,7 @@ const struct flat_leaf *flat_find(const struct flat *f, struct slice path, uint6
 
 /* ---- paths and steps ------------------------------------------------------------------------- */
 
+/* Notes the failure and returns NULL, for "return fail(...)". */
 static const char *fail(struct flat_private *pr, const char *bad, const char *why)
 {
     pr->bad = bad;
@@ -172,12 +187,14 @@ static const char *fail(struct flat_private *pr, const char *bad, const char *wh
     return NULL;
 }
 
+/* Whether too much was spent is looked at once per name and element, not here. */
 static inline void spend(struct flat_private *pr, size_t work)
 {
     pr->work += work;
 }
 
-/* Makes room for size bytes at the tip; what stood there and was not kept is lost. */
+/* Makes room for size bytes at the tip; what stood there and was not kept is lost. The rest of the
+ * old chunk is given up: kept paths are short against a chunk. */
 static inline void reserve_tip(struct flat_private *pr, size_t size)
 {
     if ((size_t)(pr->tip_end - pr->tip) >= size)
@@ -187,7 +204,8 @@ static inline void reserve_tip(struct flat_private *pr, size_t size)
     pr->tip_end = pr->tip + size;
 }
 
-/* The path at the tip stays, with a '.' behind it. */
+/* The path at the tip stays, with a '.' behind it: names of members are built right behind that, so
+ * an object's path is written once. */
 static inline void keep_name(struct flat_private *pr)
 {
     pr->tip += pr->name.path.size;
@@ -195,9 +213,10 @@ static inline void keep_name(struct flat_private *pr)
     pr->name.is_kept = true;
 }
 
-/* Copies whole blocks: up to COPY_PAD - 1 bytes more than size are read and written. Names are
- * short, and a block costs less than the call of memcpy. What is read too much may be where it is
- * written to (a prefix often ends at the tip), so each block goes through a register. */
+/* Copies whole blocks: up to COPY_PAD - 1 bytes more than size are read and written, which both
+ * sides must have. Names are short, and a block costs less than the call of memcpy. What is read
+ * too much may be where it is written to (a prefix often ends at the tip), so each block goes
+ * through a register. */
 static inline void copy_blocks(char *to, const char *from, size_t size)
 {
     char block[COPY_PAD];
@@ -208,8 +227,9 @@ static inline void copy_blocks(char *to, const char *from, size_t size)
     }
 }
 
-/* Names the value that comes next: the object's path, a '.', and the key. is_padded: COPY_PAD
- * bytes may be read behind the key. */
+/* Names the value that comes next: the object's path, a '.', and the key. is_padded: COPY_PAD bytes
+ * may be read behind the key. Only written at the tip: a name whose leaf has a known path, or which
+ * has no leaf, is simply written over. The '.' comes with the prefix, which keep_name ended. */
 static inline void set_name(struct flat_private *pr, struct slice key, bool is_padded)
 {
     const struct flat_frame *frame = &pr->frames[pr->depth - 1];
@@ -228,7 +248,8 @@ static inline void set_name(struct flat_private *pr, struct slice key, bool is_p
     pr->name.is_hashed = false;
 }
 
-/* The steps of a leaf that is read now; leaves of the same element share them. */
+/* The steps of a leaf that is read now; leaves of the same element share them. Not to be
+ * looked at outside of arrays. Lives in the arena until the next event. */
 static const struct flat_step *keep_steps(struct flat_private *pr)
 {
     size_t size = pr->step_count * sizeof(pr->steps[0]);
@@ -240,7 +261,8 @@ static const struct flat_step *keep_steps(struct flat_private *pr)
     return pr->kept_steps;
 }
 
-/* Enters leaf number index in the table, behind the earlier leaves of its path. */
+/* Enters leaf number index in the table, behind the earlier leaves of its path. A path that the
+ * table has is taken from there, and the copy at the tip is written over by the next name. */
 static void file_leaf(struct flat *f, int32_t index)
 {
     struct flat_private *pr = f->private;
@@ -269,6 +291,7 @@ static void file_leaf(struct flat *f, int32_t index)
     f->leaves[index].path = name->path;
 }
 
+/* Adds a scalar under the current name. text is borrowed from the event or from the arena. */
 static void add_leaf(struct flat *f, enum json_type type, struct slice text)
 {
     struct flat_private *pr = f->private;
@@ -292,6 +315,8 @@ static void add_leaf(struct flat *f, enum json_type type, struct slice text)
 
 /* ---- members of the outermost object --------------------------------------------------------- */
 
+/* Begins a member of the outermost object; finish_value fills in the rest. Repeated names are kept:
+ * what they mean is for core/event.c to say. */
 static void add_member(struct flat *f, struct slice key)
 {
     struct flat_private *pr = f->private;
@@ -303,7 +328,8 @@ static void add_member(struct flat *f, struct slice key)
     f->members[f->member_count++] = (struct flat_member){.key = key};
 }
 
-/* The value that ends before after is complete; if it was a member's, the member is. */
+/* The value that ends before after is complete; if it was a member's, the member is. Only members
+ * of the outermost object are noted: the envelope's fields. */
 static inline void finish_value(struct flat *f, enum json_type type, struct slice text,
                                 const char *after)
 {
@@ -321,7 +347,8 @@ static inline void finish_value(struct flat *f, enum json_type type, struct slic
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-/* A string that is not plain ASCII: checked with care, unescaped into the arena. */
+/* A string that is not plain ASCII: checked with care, unescaped into the arena. Apart, so that the
+ * way of plain strings stays small. */
 static const char *read_rich_text(struct flat_private *pr, const char *p, struct slice *text)
 {
     const char *after;
@@ -339,7 +366,8 @@ static const char *read_rich_text(struct flat_private *pr, const char *p, struct
     return after;
 }
 
-/* p is behind an opening quote. Sets *text unescaped; returns the byte behind the closing one. */
+/* p is behind an opening quote. Sets *text unescaped; returns the byte behind the closing one.
+ * Plain text, nearly all of it, is found by one scan and not copied. */
 static HOT const char *read_text(struct flat_private *pr, const char *p, struct slice *text)
 {
     const char *after = json_scan_plain(p, pr->end);
@@ -350,7 +378,8 @@ static HOT const char *read_text(struct flat_private *pr, const char *p, struct 
     return after + 1;
 }
 
-/* p is where a name must begin. Returns the byte behind the colon. */
+/* p is where a name must begin. Returns the byte behind the colon. Names are where a hard event
+ * spends most, so the work is checked here. */
 static inline const char *read_key(struct flat *f, const char *p)
 {
     struct flat_private *pr = f->private;
@@ -390,7 +419,8 @@ static const char *close_bracket(struct flat *f, const char *p)
     return p + 1;
 }
 
-/* Notes the open bracket as the innermost one. */
+/* Notes the open bracket as the innermost one. An array adds a step, an object keeps its path; an
+ * array's elements go on under the array's own name. */
 static void push_frame(struct flat_private *pr, bool is_array)
 {
     struct flat_frame *frame = &pr->frames[pr->depth++];
@@ -406,6 +436,7 @@ static void push_frame(struct flat_private *pr, bool is_array)
     frame->path = pr->name.path;
 }
 
+/* p is at a bracket. Goes on to the first value or name inside it, or behind an empty pair. */
 static const char *open_bracket(struct flat *f, const char *p)
 {
     struct flat_private *pr = f->private;
@@ -421,6 +452,7 @@ static const char *open_bracket(struct flat *f, const char *p)
     return is_array ? p : read_key(f, p);
 }
 
+/* null, false or true; what may follow the word is judged by whoever reads on. */
 static const char *read_word(struct flat_private *pr, const char *p, enum json_type *type)
 {
     static const struct {
@@ -436,6 +468,7 @@ static const char *read_word(struct flat_private *pr, const char *p, enum json_t
     return fail(pr, p, "a value was expected");
 }
 
+/* A value that is no bracket becomes a leaf. Numbers are checked and kept as text. */
 static inline const char *read_scalar(struct flat *f, const char *p)
 {
     struct flat_private *pr = f->private;
@@ -475,7 +508,8 @@ static inline const char *read_value(struct flat *f, const char *p)
     return read_scalar(f, p);
 }
 
-/* Reads what stands behind a value inside brackets: a comma (and a name) or the closing one. */
+/* Reads what stands behind a value inside brackets: a comma (and a name) or the closing one. In an
+ * array the comma begins the next element, so leaves behind it need steps of their own. */
 static inline const char *read_separator(struct flat *f, const char *p)
 {
     struct flat_private *pr = f->private;
@@ -496,7 +530,8 @@ static inline const char *read_separator(struct flat *f, const char *p)
     return p + 1;
 }
 
-/* Makes the struct empty and ready for the next event. */
+/* Makes the struct empty and ready for the next event. Leaves, members and slots are not cleared:
+ * counts and the event's number make what is in them invalid. */
 static void start_event(struct flat *f, struct slice text, unsigned depth)
 {
     struct flat_private *pr = f->private;
@@ -526,6 +561,7 @@ static void start_event(struct flat *f, struct slice text, unsigned depth)
     pr->name.path.data = pr->tip;
 }
 
+/* The type of a checked value by its first byte; digits and '-' are what is left. */
 static enum json_type document_type(const char *p)
 {
     static const struct {
@@ -550,11 +586,14 @@ bool flat_parse(struct flat *f, struct slice text, unsigned depth, size_t *used,
     if (text.size > TEXT_MAX) {
         f->leaf_count = 0;
         f->member_count = 0;
+        f->type = JSON_NULL;
         g_set_error(error, EF_ERROR, EF_ERROR_INPUT, "an event of more than %d bytes", TEXT_MAX);
         return false;
     }
     start_event(f, text, depth);
     p = text.data;
+    /* Each round reads one value and then all that closes behind it; a document is done when no
+     * bracket is open. No recursion: nesting costs no machine stack. */
     do {
         p = read_value(f, p);
         while (p != NULL && !pr->wants_value && pr->depth > 0)
@@ -568,6 +607,7 @@ bool flat_parse(struct flat *f, struct slice text, unsigned depth, size_t *used,
         return false;
     }
     f->type = document_type(json_skip_space(text.data, pr->end));
+    /* Leaves of other documents have no paths that a pattern could name. */
     if (f->type != JSON_OBJECT)
         f->leaf_count = 0;
     *used = (size_t)(p - text.data);

@@ -21,6 +21,7 @@
 #include "common/json.h"
 #include "common/slice.h"
 
+/* One array around a leaf, and in which of its elements the leaf lies. */
 struct flat_step {
     uint32_t array; /* arrays are numbered in the order in which they open */
     uint32_t index; /* the element */
@@ -32,9 +33,9 @@ struct flat_leaf {
     uint64_t path_hash;
     struct slice text;             /* JSON_TEXT: unescaped; JSON_NUMBER: source text */
     const struct flat_step *steps; /* arrays around it, outermost first */
-    uint32_t step_count;
-    int32_t next;        /* index of the next leaf with the same path, -1 at the end */
-    enum json_type type; /* never an array or object */
+    uint32_t step_count;           /* 0: outside of all arrays */
+    int32_t next;                  /* index of the next leaf with the same path, -1 at the end */
+    enum json_type type;           /* never an array or object */
 };
 
 /* A member of the outermost object, in order. */
@@ -56,6 +57,7 @@ struct flat {
     struct flat_private *private;
 };
 
+/* init takes some memory for the reader's state; done accepts NULL and a struct of zeros. */
 void flat_init(struct flat *f);
 void flat_done(struct flat *f);
 

@@ -21,35 +21,39 @@
  */
 
 struct pattern_number {
-    double value;
+    double value;  /* not looked at unless is_exact */
     bool is_exact; /* the text is the shortest decimal form of value: nothing was lost */
 };
 
 /* Reads a JSON number. Numbers that are not exact take part in no comparison. */
 struct pattern_number pattern_number_parse(struct slice text);
 
+/* The three questions that a pattern can ask of a number. */
 enum pattern_number_kind {
     NUMBER_RANGE,   /* low <= x <= high */
     NUMBER_LITERAL, /* the same value, or the very same text */
     NUMBER_NONE_OF, /* anything but these */
 };
 
+/* What a number must be. Ranges are closed: an open bound was moved by one double when parsed. */
 struct pattern_number_test {
     enum pattern_number_kind kind;
     double low; /* also the literal's value */
     double high;
-    struct slice text; /* the literal as written */
-    const double *excluded;
+    struct slice text;      /* the literal as written */
+    const double *excluded; /* NONE_OF: comparable values only */
     uint32_t excluded_count;
     bool is_exact; /* the literal is */
 };
 
+/* text is the event's number as written, number what pattern_number_parse made of it. */
 bool pattern_number_passes(const struct pattern_number_test *test, struct slice text,
                            struct pattern_number number);
 
 /* ---- addresses --------------------------------------------------------------------------------
  */
 
+/* A block of addresses. One address alone is the network of all its bits. */
 struct pattern_network {
     uint8_t bytes[16]; /* network byte order; the bits behind the prefix are not looked at */
     uint8_t size;      /* 4 or 16 bytes */
@@ -63,6 +67,8 @@ bool pattern_address_parse(struct slice text, struct pattern_network *network);
 /* "address/bits" with bits < the size of the address. NULL, or what is wrong with it. */
 const char *pattern_network_parse(struct slice text, struct pattern_network *network);
 
+/* Whether the text is an address of the network's size that lies in it. Texts that are no address
+ * do not, so a plain address value matches addresses only. */
 bool pattern_network_contains(const struct pattern_network *network, struct slice address);
 
 /* ---- texts ------------------------------------------------------------------------------------
@@ -70,17 +76,18 @@ bool pattern_network_contains(const struct pattern_network *network, struct slic
 
 /* From cheap to dear: a field's tests are tried in this order. */
 enum pattern_text_kind {
-    TEXT_EQUAL,
-    TEXT_PREFIX,
-    TEXT_SUFFIX,
-    TEXT_NETWORK,
-    TEXT_EQUAL_FOLD,
+    TEXT_EQUAL,      /* the same bytes */
+    TEXT_PREFIX,     /* begins with text */
+    TEXT_SUFFIX,     /* ends with text */
+    TEXT_NETWORK,    /* an address in network */
+    TEXT_EQUAL_FOLD, /* the same, whatever the case of letters */
     TEXT_PREFIX_FOLD,
     TEXT_SUFFIX_FOLD,
-    TEXT_WILDCARD,
-    TEXT_NONE_OF, /* anything but what a member accepts */
+    TEXT_WILDCARD, /* pieces in order, anything between them */
+    TEXT_NONE_OF,  /* anything but what a member accepts */
 };
 
+/* One test on strings. Everything it points to lives in the pattern's arena. */
 struct pattern_text_test {
     enum pattern_text_kind kind;
     struct slice text;          /* folded for the FOLD kinds */
@@ -92,6 +99,7 @@ struct pattern_text_test {
     struct pattern_network network;
 };
 
+/* text is checked UTF-8 and may contain U+0000. */
 bool pattern_text_passes(const struct pattern_text_test *test, struct slice text);
 
 /* Simple case folding, character by character: two characters are the same when one is the
@@ -117,29 +125,31 @@ struct pattern_field {
     const struct slice *texts; /* plain strings, sorted by bytes */
     const struct pattern_text_test *text_tests;
     const struct pattern_number_test *number_tests;
-    uint32_t text_count;
-    uint32_t text_test_count;
-    uint32_t number_test_count;
-    uint8_t types; /* bit 1 << json_type: every leaf of that type passes */
-    bool allows_absent;
+    uint32_t text_count;        /* of texts */
+    uint32_t text_test_count;   /* of text_tests */
+    uint32_t number_test_count; /* of number_tests */
+    uint8_t types;              /* bit 1 << json_type: every leaf of that type passes */
+    bool allows_absent;         /* exists:false is among the alternatives */
 };
 
+/* The bit of a json_type; all those that a leaf can have, which are the ones before the array. */
 #define PATTERN_TYPE(type)   ((uint8_t)(1U << (type)))
 #define PATTERN_TYPES_LEAVES ((uint8_t)((1U << JSON_ARRAY) - 1))
 
+/* Fields that must all pass: one way through the pattern's $or. */
 struct pattern_conjunction {
     const uint32_t *fields; /* indexes, most telling and cheapest first */
     uint32_t count;
 };
 
 struct pattern {
-    struct arena arena; /* everything below lives here */
-    const struct pattern_field *fields;
-    const struct pattern_conjunction *conjunctions;
-    const struct slice *paths;
+    struct arena arena;                             /* everything below lives here */
+    const struct pattern_field *fields;             /* in the order in which they were written */
+    const struct pattern_conjunction *conjunctions; /* one at least; any of them suffices */
+    const struct slice *paths;                      /* each once */
     uint32_t field_count;
     uint32_t conjunction_count;
-    uint32_t path_count;
+    uint32_t path_count; /* at most field_count: branches of $or may share a path */
 };
 
 /* Whether the field's alternatives accept the leaf (absence aside). */
@@ -148,7 +158,8 @@ bool pattern_field_accepts(const struct pattern_field *field, const struct flat_
 /* ---- leaves in arrays -------------------------------------------------------------------------
  */
 
-/* Whether both leaves may count together: they lie in no two elements of one array. */
+/* Whether both leaves may count together: they lie in no two elements of one array. Symmetric, not
+ * transitive. */
 bool pattern_leaves_fit(const struct flat_leaf *a, const struct flat_leaf *b);
 
 /* Whether the conjunction can be met by leaves that all fit together, each absent field judged

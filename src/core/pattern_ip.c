@@ -2,9 +2,8 @@
  *
  * The forms are those that the peer takes, so that a pattern carried over keeps its meaning: v4
  * with decimal parts of any length up to 15 bytes in all, v6 in groups of hexadecimal digits with
- * one
- * "::", and an IPv4-mapped v6 address counts as the v4 address. Not taken: zones ("%eth0"), v4 in
- * dotted form inside v6, host names. Nothing here asks the system.
+ * one "::", and an IPv4-mapped v6 address counts as the v4 address. Not taken: zones ("%eth0"), v4
+ * in dotted form inside v6, host names. Nothing here asks the system.
  */
 #include "core/pattern_internal.h"
 
@@ -12,7 +11,8 @@
 #define V4_SIZE     4
 #define V6_SIZE     16
 
-/* Four decimal parts. A leading zero does not mean octal here: "010" is ten. */
+/* Four decimal parts. A leading zero does not mean octal here: "010" is ten. The value is checked
+ * while it grows, so no run of digits can overflow it. */
 static bool parse_v4(struct slice text, uint8_t bytes[V4_SIZE])
 {
     const char *p = text.data, *end = text.data + text.size;
@@ -35,7 +35,8 @@ static bool parse_v4(struct slice text, uint8_t bytes[V4_SIZE])
     return p == end;
 }
 
-/* One group of hexadecimal digits up to ffff; leading zeros are fine. NULL when there is none. */
+/* One group of hexadecimal digits up to ffff; leading zeros are fine. Returns the place behind it,
+ * NULL when there is none or it is too large. */
 static const char *parse_group(const char *p, const char *end, uint8_t group[2])
 {
     const char *start = p;
@@ -50,7 +51,8 @@ static const char *parse_group(const char *p, const char *end, uint8_t group[2])
     return p;
 }
 
-/* Moves what stands behind "::" to the end and fills the gap with zeros. */
+/* Moves what stands behind "::" to the end and fills the gap with zeros. gap: bytes before it, -1
+ * when there was none; used: bytes read in all. false: too few groups, or none left for "::". */
 static bool close_gap(uint8_t bytes[V6_SIZE], int gap, int used)
 {
     if (gap < 0)
@@ -62,7 +64,9 @@ static bool close_gap(uint8_t bytes[V6_SIZE], int gap, int used)
     return true;
 }
 
-/* Source: RFC 4291 section 2.2, forms 1 and 2. */
+/* Groups of two bytes with a colon between them. A single colon at either end is refused; bytes may
+ * be half-written then.
+ * Source: RFC 4291 section 2.2, forms 1 and 2. */
 static bool parse_v6(struct slice text, uint8_t bytes[V6_SIZE])
 {
     const char *p = text.data, *end = text.data + text.size;
@@ -90,9 +94,11 @@ static bool parse_v6(struct slice text, uint8_t bytes[V6_SIZE])
     return close_gap(bytes, gap, used);
 }
 
-/* The order matters little: no text is both. v4 is tried first because it fails sooner. */
+/* The order matters little: no text is both. v4 is tried first because it fails sooner. An event's
+ * text is read anew for each test: few fields are addresses, so nothing is kept with the leaf. */
 bool pattern_address_parse(struct slice text, struct pattern_network *network)
 {
+    /* Source: RFC 4291 section 2.5.5.2. */
     static const uint8_t MAPPED[12] = {[10] = 0xff, [11] = 0xff};
     uint8_t bytes[V6_SIZE] = {0};
 
@@ -117,7 +123,8 @@ bool pattern_address_parse(struct slice text, struct pattern_network *network)
 }
 
 /* At most three digits are read, so that the length cannot overflow. A whole address as a network
- * is refused as the peer does; it would be the plain value. */
+ * is refused as the peer does; it would be the plain value. Bits behind the prefix need not be
+ * zero: they are not looked at. */
 const char *pattern_network_parse(struct slice text, struct pattern_network *network)
 {
     const char *slash = text.size > 0 ? memchr(text.data, '/', text.size) : NULL;
@@ -144,7 +151,8 @@ const char *pattern_network_parse(struct slice text, struct pattern_network *net
     return NULL;
 }
 
-/* Compares whole bytes first, then the bits that are left of the prefix. */
+/* Compares whole bytes first, then the bits that are left of the prefix. An IPv4 network never
+ * contains an IPv6 address, save a mapped one, which was read as IPv4. */
 bool pattern_network_contains(const struct pattern_network *network, struct slice address)
 {
     struct pattern_network a;

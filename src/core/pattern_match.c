@@ -11,7 +11,8 @@
 #define FIELDS_ON_STACK 64
 #define FEW_TEXTS       8 /* up to here, looking at each is faster than a binary search */
 
-/* Whether the text is one of the sorted ones. */
+/* Whether the text is one of the sorted ones. A pattern has 500 values at most, so a binary search
+ * takes nine steps and needs no hash of the event's text. */
 static bool is_among(const struct slice *sorted, uint32_t count, struct slice text)
 {
     uint32_t low = 0;
@@ -37,7 +38,8 @@ static bool is_among(const struct slice *sorted, uint32_t count, struct slice te
     return false;
 }
 
-/* Equality first: it is the commonest and the cheapest. The tests are sorted by what they cost. */
+/* Equality first: it is the commonest and the cheapest. The tests are sorted by what they cost. One
+ * that accepts is enough. */
 static bool accepts_text(const struct pattern_field *field, struct slice text)
 {
     if (is_among(field->texts, field->text_count, text))
@@ -64,6 +66,7 @@ static bool accepts_number(const struct pattern_field *field, struct slice text)
     return false;
 }
 
+/* The bit of the leaf's type first: exists, null, true and false need nothing else. */
 bool pattern_field_accepts(const struct pattern_field *field, const struct flat_leaf *leaf)
 {
     if (field->types & PATTERN_TYPE(leaf->type))
@@ -86,12 +89,12 @@ enum field_state {
 struct evaluation {
     const struct pattern *pattern;
     const struct flat *event;
-    uint8_t *states; /* enum field_state */
-    const struct flat_leaf **found;
+    uint8_t *states;                /* enum field_state */
+    const struct flat_leaf **found; /* by field; valid where the state is FIELD_FOUND */
 };
 
 /* Stops at the first leaf that is accepted; whether another one would fit better is a question
- * for the search. */
+ * for the search. *found is set for FIELD_FOUND only. */
 static enum field_state look_up(const struct pattern_field *field, const struct flat *event,
                                 const struct flat_leaf **found)
 {
@@ -110,7 +113,8 @@ static enum field_state look_up(const struct pattern_field *field, const struct 
     }
 }
 
-/* The state of a field, found out when it is first asked for. */
+/* The state of a field, found out when it is first asked for: a conjunction that fails early leaves
+ * the other fields alone. */
 static enum field_state state_of(const struct evaluation *e, uint32_t field)
 {
     if (e->states[field] == FIELD_UNKNOWN)
@@ -118,7 +122,8 @@ static enum field_state state_of(const struct evaluation *e, uint32_t field)
     return e->states[field];
 }
 
-/* Whether the leaves found first happen to fit together, as they do in most events. */
+/* Whether the leaves found first happen to fit together, as they do in most events. false decides
+ * nothing: other leaves may fit. Every pair is looked at, since fitting is not transitive. */
 static bool found_leaves_fit(const struct evaluation *e, const struct pattern_conjunction *c)
 {
     for (uint32_t i = 1; i < c->count; i++) {
@@ -137,6 +142,7 @@ static bool found_leaves_fit(const struct evaluation *e, const struct pattern_co
  * leave at the first of them. One leaf inside arrays cannot clash with any other. */
 static bool conjunction_matches(const struct evaluation *e, const struct pattern_conjunction *c)
 {
+    /* A failed field ends it at once; doubts and arrays are only counted on the way. */
     bool has_doubt = false;
     unsigned in_arrays = 0;
 
@@ -153,6 +159,7 @@ static bool conjunction_matches(const struct evaluation *e, const struct pattern
     return pattern_search(e->pattern, c, e->event);
 }
 
+/* In the order of the pattern; what one conjunction learnt of a field serves the next. */
 static bool any_conjunction_matches(const struct evaluation *e)
 {
     memset(e->states, FIELD_UNKNOWN, e->pattern->field_count);
@@ -163,7 +170,8 @@ static bool any_conjunction_matches(const struct evaluation *e)
     return false;
 }
 
-/* The arrays on the stack are not cleared beyond what the pattern needs. */
+/* Nothing is kept between events. The arrays on the stack are not cleared beyond what the pattern
+ * needs; larger patterns take theirs from the heap. */
 bool pattern_matches(const struct pattern *p, const struct flat *event)
 {
     uint8_t states[FIELDS_ON_STACK];

@@ -15,17 +15,19 @@
 
 #define DIGITS_ALWAYS_EXACT 15 /* DBL_DIG: so many decimal digits survive a double */
 #define DIGITS_MAX          17 /* no shortest form of a double is longer */
-#define EXPONENT_MAX        1000000000
-#define POWER_EXACT_MAX     22 /* 10^22 is the largest power of ten that is a double */
+/* No exponent of a double comes near, and sums with the length of a text stay in an int64. */
+#define EXPONENT_MAX    1000000000
+#define POWER_EXACT_MAX 22 /* 10^22 is the largest power of ten that is a double */
 
 /* value = digits * 10^exponent, no zeros at either end of digits; 0 is digits 0. */
 struct decimal {
-    uint64_t digits;
+    uint64_t digits; /* below 10^DIGITS_MAX, so it always fits */
     int64_t exponent;
-    unsigned digit_count;
+    unsigned digit_count; /* of digits; 0 for the number 0 */
     bool is_negative;
 };
 
+/* Each of them is exact as a double; a table, because pow() need not round correctly. */
 static const double POWERS[POWER_EXACT_MAX + 1] = {
     1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
     1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
@@ -76,7 +78,8 @@ static bool read_decimal(struct slice text, struct decimal *out)
 }
 
 /* Whether d is value's shortest decimal form. No shorter decimal may give value, and among those
- * of the same length d must be the nearest. */
+ * of the same length d must be the nearest. The sign plays no part. Slow (it formats up to 17
+ * times), and only reached by numbers that the table of powers cannot do. */
 static bool is_shortest(const struct decimal *d, double value)
 {
     for (unsigned n = 1; n <= d->digit_count; n++) {
@@ -93,7 +96,9 @@ static bool is_shortest(const struct decimal *d, double value)
     return true;
 }
 
-/* The way through the C library, for what the fast way cannot do. */
+/* The way through the C library, for what the fast way cannot do. Overflow to infinity and
+ * underflow to 0 lose the value, so such numbers are not comparable; 400 is beyond both ends
+ * (308 and -324 with 17 digits) and keeps the text short. */
 static struct pattern_number convert_slowly(const struct decimal *d)
 {
     char text[48];
@@ -127,7 +132,8 @@ struct pattern_number pattern_number_parse(struct slice text)
     return (struct pattern_number){.value = d.is_negative ? -value : value, .is_exact = true};
 }
 
-/* Equality of doubles is exact here: both sides came from comparable texts. */
+/* Equality of doubles is exact here: both sides came from comparable texts. Lists are short, and
+ * are not sorted. */
 static bool is_excluded(const struct pattern_number_test *test, double value)
 {
     for (uint32_t i = 0; i < test->excluded_count; i++) {

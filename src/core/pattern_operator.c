@@ -18,7 +18,8 @@
 
 #define SHOWN_MAX 40 /* bytes of a wrong value repeated in a message */
 
-/* One array of alternatives while it is read. */
+/* One array of alternatives while it is read. The arrays grow on the heap and are copied into the
+ * pattern's arena when their length is known. */
 struct field_builder {
     struct pattern_parser *parser;
     struct pattern_field *field;
@@ -31,8 +32,9 @@ struct field_builder {
 typedef void (*operator_parse)(struct field_builder *b, const struct json_value *operand,
                                const struct pattern_place *place);
 
+/* One row of the table of operators. */
 struct value_operator {
-    const char *name;
+    const char *name; /* as patterns write it */
     operator_parse parse;
 };
 
@@ -43,7 +45,8 @@ char *pattern_show(const struct json_value *value)
     return g_strdup_printf("%.*s", SLICE_ARG(value->source));
 }
 
-/* Copies what an array gathered into the pattern's arena. */
+/* Copies what an array gathered into the pattern's arena, where it lives as long as the pattern.
+ * Frees the array. */
 static const void *settle(struct arena *a, GArray *array, uint32_t *count)
 {
     size_t size = (size_t)array->len * g_array_get_element_size(array);
@@ -56,24 +59,28 @@ static const void *settle(struct arena *a, GArray *array, uint32_t *count)
     return copy;
 }
 
-/* Every value and every member of a list counts against the limit; reported once. */
+/* Every value and every member of a list counts against the limit; reported once. It bounds what
+ * one event costs: each value may have to be tried. */
 static void count_value(struct pattern_parser *p, const struct pattern_place *place)
 {
-    if (p->value_count++ == p->limits->values_max)
-        pattern_report(p, place, "is value %zu of the pattern; the limit is %zu",
-                       p->limits->values_max + 1, p->limits->values_max);
+    if (p->value_count++ != p->limits->values_max)
+        return;
+    pattern_report(p, place, "is value %zu of the pattern; the limit is %zu",
+                   p->limits->values_max + 1, p->limits->values_max);
+    p->is_over = true; /* thousands of fields times a thousand conjunctions would take seconds */
 }
 
 /* ---- texts ------------------------------------------------------------------------------------
  */
 
-/* Kinds whose text is kept folded. */
+/* Kinds whose text is kept folded, with its number of characters. */
 static bool is_folded(enum pattern_text_kind kind)
 {
     return kind == TEXT_EQUAL_FOLD || kind == TEXT_PREFIX_FOLD || kind == TEXT_SUFFIX_FOLD;
 }
 
-/* The number of stars bounds the work of a match. false: reported. */
+/* The number of stars bounds the work of a match: each piece is searched for once in the text.
+ * false: reported. */
 static bool make_wildcard(struct pattern_parser *p, struct slice text,
                           const struct pattern_place *place, struct pattern_text_test *test)
 {
@@ -90,7 +97,8 @@ static bool make_wildcard(struct pattern_parser *p, struct slice text,
     return false;
 }
 
-/* Makes the test of a string operand. false: reported. */
+/* Makes the test of a string operand, for the field itself or as a member of anything-but. The
+ * operand's text is copied: the tree is gone when the pattern is used. false: reported. */
 static bool make_text_test(struct pattern_parser *p, enum pattern_text_kind kind,
                            const struct json_value *operand, const struct pattern_place *place,
                            struct pattern_text_test *test)
@@ -109,7 +117,8 @@ static bool make_text_test(struct pattern_parser *p, enum pattern_text_kind kind
     return true;
 }
 
-/* Adds the test of a string operand to the field, if it is right. */
+/* Adds the test of a string operand to the field, if it is right. What is not was reported; the
+ * field is then without it. */
 static void add_text_test(struct field_builder *b, enum pattern_text_kind kind,
                           const struct json_value *operand, const struct pattern_place *place)
 {
@@ -119,25 +128,28 @@ static void add_text_test(struct field_builder *b, enum pattern_text_kind kind,
         g_array_append_val(b->text_tests, test);
 }
 
+/* {"exactly": "10.0.0.1"}: the bytes themselves, also where a plain value would be an address. */
 static void parse_exactly(struct field_builder *b, const struct json_value *operand,
                           const struct pattern_place *place)
 {
     add_text_test(b, TEXT_EQUAL, operand, place);
 }
 
+/* The text is folded now, the event's character by character when they are compared. */
 static void parse_equals_ignore_case(struct field_builder *b, const struct json_value *operand,
                                      const struct pattern_place *place)
 {
     add_text_test(b, TEXT_EQUAL_FOLD, operand, place);
 }
 
+/* {"wildcard": "a*b"}: the star is any run of characters, also an empty one. */
 static void parse_wildcard(struct field_builder *b, const struct json_value *operand,
                            const struct pattern_place *place)
 {
     add_text_test(b, TEXT_WILDCARD, operand, place);
 }
 
-/* A string, or {"equals-ignore-case": string}. */
+/* A string, or {"equals-ignore-case": string}: exact and folded are the kinds for the two. */
 static void parse_affix(struct field_builder *b, const struct json_value *operand,
                         const struct pattern_place *place, enum pattern_text_kind exact,
                         enum pattern_text_kind folded)
@@ -156,6 +168,7 @@ static void parse_affix(struct field_builder *b, const struct json_value *operan
     add_text_test(b, folded, operand->first, &inner);
 }
 
+/* An empty prefix is allowed: it accepts every string, which is a way to ask for the type. */
 static void parse_prefix(struct field_builder *b, const struct json_value *operand,
                          const struct pattern_place *place)
 {
@@ -168,7 +181,8 @@ static void parse_suffix(struct field_builder *b, const struct json_value *opera
     parse_affix(b, operand, place, TEXT_SUFFIX, TEXT_SUFFIX_FOLD);
 }
 
-/* A network in text form; see pattern_ip.c for what is taken. */
+/* A network in text form; see pattern_ip.c for what is taken. It has no text to fold or copy, so it
+ * does not go through make_text_test. */
 static void parse_cidr(struct field_builder *b, const struct json_value *operand,
                        const struct pattern_place *place)
 {
@@ -188,7 +202,8 @@ static void parse_cidr(struct field_builder *b, const struct json_value *operand
         g_array_append_val(b->text_tests, test);
 }
 
-/* A plain string value; one that is an address is matched as an address. */
+/* A plain string value; one that is an address is matched as an address, so that "2001:db8::1"
+ * finds the same address in another spelling. */
 static void parse_plain_text(struct field_builder *b, const struct json_value *value)
 {
     struct pattern_text_test test = {.kind = TEXT_NETWORK};
@@ -219,7 +234,8 @@ static void parse_plain_number(struct field_builder *b, const struct json_value 
     g_array_append_val(b->number_tests, test);
 }
 
-/* The value of a number operand. false: reported. */
+/* The value of a number operand. false: reported. Unlike a plain value, a bound that is not exact
+ * is a mistake: nobody could say on which side of it an event lies. */
 static bool read_operand(struct pattern_parser *p, const struct json_value *operand,
                          const struct pattern_place *place, double *out)
 {
@@ -278,6 +294,7 @@ static const struct comparison {
     {{">=", 2}, set_at_least, true, false},
 };
 
+/* The comparison of that sign, NULL when it is none. */
 static const struct comparison *find_comparison(struct slice sign)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(COMPARISONS); i++) {
@@ -287,7 +304,8 @@ static const struct comparison *find_comparison(struct slice sign)
     return NULL;
 }
 
-/* One sign and its number; moves *term behind them. NULL: reported. */
+/* One sign and its number; moves *term behind them. NULL: reported. place is the sign's, the
+ * number stands in the next place of the same array. */
 static const struct comparison *read_bound(struct pattern_parser *p, const struct json_value **term,
                                            const struct pattern_place *place, double *value)
 {
@@ -311,7 +329,8 @@ static const struct comparison *read_bound(struct pattern_parser *p, const struc
     return c;
 }
 
-/* The upper bound behind a lower one. false: reported. */
+/* The upper bound behind a lower one, set in test. false: reported. Bounds that leave nothing
+ * between them, or one value only, are refused: "=" says the latter. */
 static bool read_upper_bound(struct pattern_parser *p, const struct json_value *term,
                              const struct pattern_place *place, double low,
                              struct pattern_number_test *test)
@@ -337,7 +356,8 @@ static bool read_upper_bound(struct pattern_parser *p, const struct json_value *
     return true;
 }
 
-/* [sign, number] or [lower sign, number, upper sign, number]. */
+/* [sign, number] or [lower sign, number, upper sign, number]. One range is one value of the
+ * pattern, whether it has one bound or two. */
 static void parse_numeric(struct field_builder *b, const struct json_value *operand,
                           const struct pattern_place *place)
 {
@@ -371,7 +391,8 @@ static void parse_numeric(struct field_builder *b, const struct json_value *oper
 /* ---- exists -----------------------------------------------------------------------------------
  */
 
-/* Presence is a matter of types, absence of the whole field. */
+/* Presence is a matter of types (any leaf will do), absence of the whole field. Both in one array
+ * are allowed and accept everything. */
 static void parse_exists(struct field_builder *b, const struct json_value *operand,
                          const struct pattern_place *place)
 {
@@ -388,7 +409,9 @@ static void parse_exists(struct field_builder *b, const struct json_value *opera
 /* ---- anything-but -----------------------------------------------------------------------------
  */
 
-/* Adds "no string that a member accepts; whatever is no string". */
+/* Adds "no string that a member accepts; whatever is no string". Takes members. The field must be
+ * there: an absent one is no value that differs. A member that was refused is missing; the pattern
+ * is then never used. */
 static void add_none_of_texts(struct field_builder *b, GArray *members)
 {
     struct pattern_text_test test = {.kind = TEXT_NONE_OF};
@@ -398,7 +421,7 @@ static void add_none_of_texts(struct field_builder *b, GArray *members)
     b->field->types |= PATTERN_TYPES_LEAVES & (uint8_t)~PATTERN_TYPE(JSON_TEXT);
 }
 
-/* The same for numbers. */
+/* The same for numbers: none of these values; whatever is no number. Takes values. */
 static void add_none_of_numbers(struct field_builder *b, GArray *values)
 {
     struct pattern_number_test test = {.kind = NUMBER_NONE_OF};
@@ -408,7 +431,7 @@ static void add_none_of_numbers(struct field_builder *b, GArray *values)
     b->field->types |= PATTERN_TYPES_LEAVES & (uint8_t)~PATTERN_TYPE(JSON_NUMBER);
 }
 
-/* Strings: one, or a list of them. */
+/* Strings: one, or a list of them. A wrong member is reported and the others are still checked. */
 static void exclude_texts(struct field_builder *b, enum pattern_text_kind kind,
                           const struct json_value *operand, const struct pattern_place *place)
 {
@@ -432,7 +455,8 @@ static void exclude_texts(struct field_builder *b, enum pattern_text_kind kind,
     add_none_of_texts(b, members);
 }
 
-/* Numbers: one, or a list of them. All must be comparable, or excluding would be a guess. */
+/* Numbers: one, or a list of them. All must be comparable, or excluding would be a guess. What is
+ * wrong is reported at its own place in the list. */
 static void exclude_numbers(struct field_builder *b, const struct json_value *operand,
                             const struct pattern_place *place)
 {
@@ -450,7 +474,7 @@ static void exclude_numbers(struct field_builder *b, const struct json_value *op
     add_none_of_numbers(b, values);
 }
 
-/* {"prefix": …} and its like inside anything-but. */
+/* {"prefix": …} and its like inside anything-but. The language has no more of them there. */
 static void exclude_by_operator(struct field_builder *b, const struct json_value *operand,
                                 const struct pattern_place *place)
 {
@@ -476,7 +500,8 @@ static void exclude_by_operator(struct field_builder *b, const struct json_value
         "must have exactly one of \"prefix\", \"suffix\", \"equals-ignore-case\", \"wildcard\"");
 }
 
-/* Whether a list is not empty and of one type. */
+/* Whether a list is not empty and of one type. Mixed lists are refused, as the peer does: what "any
+ * other type" means would depend on the mixture. */
 static bool has_only(const struct json_value *array, enum json_type type)
 {
     for (const struct json_value *v = array->first; v != NULL; v = v->next) {
@@ -509,17 +534,18 @@ static void parse_anything_but(struct field_builder *b, const struct json_value 
 
 /* In the order of the message that lists them. */
 static const struct value_operator OPERATORS[] = {
-    {"anything-but", parse_anything_but},
-    {"cidr", parse_cidr},
-    {"equals-ignore-case", parse_equals_ignore_case},
-    {"exactly", parse_exactly},
-    {"exists", parse_exists},
-    {"numeric", parse_numeric},
-    {"prefix", parse_prefix},
-    {"suffix", parse_suffix},
-    {"wildcard", parse_wildcard},
+    {"anything-but", parse_anything_but},             /* a value, a list, or an operator */
+    {"cidr", parse_cidr},                             /* "10.0.0.0/8" */
+    {"equals-ignore-case", parse_equals_ignore_case}, /* string */
+    {"exactly", parse_exactly},                       /* string */
+    {"exists", parse_exists},                         /* true or false */
+    {"numeric", parse_numeric},                       /* [">=", 10, "<", 50] */
+    {"prefix", parse_prefix},                         /* string or {"equals-ignore-case": string} */
+    {"suffix", parse_suffix},                         /* the same */
+    {"wildcard", parse_wildcard},                     /* string with stars */
 };
 
+/* The operator of that name, NULL when it is none. Nine names, looked at when patterns are made. */
 static const struct value_operator *find_operator(struct slice name)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(OPERATORS); i++) {
@@ -529,6 +555,7 @@ static const struct value_operator *find_operator(struct slice name)
     return NULL;
 }
 
+/* For messages: a name of this kind outside of an array is a forgotten bracket. */
 bool pattern_is_operator(struct slice name)
 {
     return find_operator(name) != NULL;
@@ -556,7 +583,8 @@ bool pattern_is_reserved(struct slice name)
     return pattern_is_operator(name) || find_comparison(name) != NULL;
 }
 
-/* A typo must not pass as something else: the nearest operator is named, or all of them. */
+/* A typo must not pass as something else: the nearest operator is named, or all of them. A long
+ * name is cut before it is compared, which takes time with the square of its length. */
 static void report_unknown_operator(struct pattern_parser *p, struct slice name,
                                     const struct pattern_place *place)
 {
@@ -575,7 +603,7 @@ static void report_unknown_operator(struct pattern_parser *p, struct slice name,
             "unknown operator; valid are anything-but, cidr, equals-ignore-case, exactly, exists, numeric, prefix, suffix, wildcard");
 }
 
-/* {"operator": operand}, nothing beside it. */
+/* {"operator": operand}, nothing beside it: two in one object could mean "and" or "or". */
 static void parse_operator(struct field_builder *b, const struct json_value *value,
                            const struct pattern_place *place)
 {
@@ -595,7 +623,7 @@ static void parse_operator(struct field_builder *b, const struct json_value *val
         op->parse(b, value->first, &inner);
 }
 
-/* One alternative. */
+/* One alternative. null, true and false need no test: the type says it all. */
 static void parse_value(struct field_builder *b, const struct json_value *value,
                         const struct pattern_place *place)
 {
@@ -618,12 +646,13 @@ static void parse_value(struct field_builder *b, const struct json_value *value,
         b->field->types |= PATTERN_TYPE(value->type);
 }
 
+/* The order in which pattern_match searches. */
 static int compare_texts(const void *a, const void *b)
 {
     return slice_compare(*(const struct slice *)a, *(const struct slice *)b);
 }
 
-/* By cost; the kinds are declared in that order. */
+/* By cost; the kinds are declared in that order. Within a kind any order will do. */
 static int compare_tests(const void *a, const void *b)
 {
     const struct pattern_text_test *x = a, *y = b;
@@ -631,6 +660,7 @@ static int compare_tests(const void *a, const void *b)
     return (x->kind > y->kind) - (x->kind < y->kind);
 }
 
+/* Sorting the tests changes no answer: a leaf passes when any of them accepts it. */
 void pattern_parse_values(struct pattern_parser *p, const struct json_value *array,
                           const struct pattern_place *place, struct pattern_field *field)
 {

@@ -16,6 +16,8 @@
 
 #include <stdarg.h>
 
+/* Far more than people write, and a bound for what one pattern may cost an event. Raising a limit
+ * is safe for stored patterns; after lowering one, some could no longer be read. */
 const struct pattern_limits PATTERN_LIMITS = {
     .text_max = 64 * 1024,
     .values_max = 500,
@@ -24,14 +26,16 @@ const struct pattern_limits PATTERN_LIMITS = {
     .stars_max = 16,
 };
 
-/* A field in a conjunction that is being put together. */
+/* A field in a conjunction that is being put together: numbers only, since it is copied for every
+ * way through an $or. */
 struct member {
-    uint32_t field;
-    uint32_t path;
+    uint32_t field; /* index in parser.fields */
+    uint32_t path;  /* index in parser.paths: equal paths have equal numbers */
     uint32_t scope; /* the $or branch that named it; 0 outside of any */
 };
 
-/* Where an object's fields go: into each of these conjunctions. */
+/* Where an object's fields go: into each of these conjunctions. A copy is changed on the way into
+ * an inner object, so nothing has to be undone on the way back. */
 struct object_place {
     const struct pattern_place *place;
     GPtrArray *conjunctions; /* of GArray of struct member */
@@ -44,7 +48,7 @@ struct object_place {
 /* ---- problems ---------------------------------------------------------------------------------
  */
 
-/* The JSON Pointer of a place. Only made when there is something to report. */
+/* The JSON Pointer of a place. Only made when there is something to report. Owned by caller. */
 static char *render(const struct pattern_place *place)
 {
     g_autofree char *parent = NULL;
@@ -73,6 +77,7 @@ void pattern_report(const struct pattern_parser *p, const struct pattern_place *
 /* ---- conjunctions -----------------------------------------------------------------------------
  */
 
+/* For the list that owns it. */
 static void free_conjunction(gpointer conjunction)
 {
     g_array_free(conjunction, TRUE);
@@ -84,14 +89,16 @@ static GPtrArray *new_conjunctions(void)
     return g_ptr_array_new_with_free_func(free_conjunction);
 }
 
-/* What comes before a $or holds in each of its branches. */
+/* What comes before a $or holds in each of its branches, and the branches must not see each other's
+ * fields, so each gets copies of its own. */
 static void append_copies(GPtrArray *to, const GPtrArray *from)
 {
     for (guint i = 0; i < from->len; i++)
         g_ptr_array_add(to, g_array_copy(g_ptr_array_index(from, i)));
 }
 
-/* The member with that path, NULL when the conjunction has none yet. */
+/* The member with that path, NULL when the conjunction has none yet. Borrowed until the
+ * conjunction grows. */
 static struct member *find_member(GArray *conjunction, uint32_t path)
 {
     for (guint i = 0; i < conjunction->len; i++) {
@@ -105,7 +112,7 @@ static struct member *find_member(GArray *conjunction, uint32_t path)
 
 /* Puts the field into every conjunction, in place of one with the same path that stood in
  * another scope: what an $or branch says goes before what was said around it.
- * false: a conjunction has the path from this very scope already. */
+ * false: a conjunction has the path from this very scope already; some have been changed then. */
 static bool add_member(GPtrArray *conjunctions, struct member member)
 {
     for (guint i = 0; i < conjunctions->len; i++) {
@@ -125,7 +132,8 @@ static bool add_member(GPtrArray *conjunctions, struct member member)
 /* ---- objects ----------------------------------------------------------------------------------
  */
 
-/* The number of the path in the pattern's list, which it joins when it is new. */
+/* The number of p->path in the pattern's list, which it joins when it is new. Searched one by one:
+ * a pattern names few paths, and only once. */
 static uint32_t intern_path(struct pattern_parser *p)
 {
     struct slice path = slice_of(p->path->str, p->path->len);
@@ -139,7 +147,8 @@ static uint32_t intern_path(struct pattern_parser *p)
     return p->paths->len - 1;
 }
 
-/* An array of alternatives: the field joins the pattern and every conjunction so far. */
+/* An array of alternatives: the field joins the pattern and every conjunction so far. Its values
+ * are checked also when the pattern is past its limit, for the list of problems. */
 static void parse_field(struct pattern_parser *p, const struct json_value *array,
                         const struct object_place *at, const struct pattern_place *place)
 {
@@ -158,7 +167,8 @@ static void parse_field(struct pattern_parser *p, const struct json_value *array
 static void parse_object(struct pattern_parser *p, const struct json_value *object,
                          const struct object_place *at);
 
-/* One branch, on top of what was said before; its conjunctions join those of the others. */
+/* One branch, on top of what was said before; its conjunctions join those of the others. The number
+ * is checked after each branch, so it passes the limit by one branch's worth at most. */
 static void parse_branch(struct pattern_parser *p, const struct json_value *branch,
                          const struct object_place *at, const GPtrArray *before)
 {
@@ -185,7 +195,8 @@ static void parse_branch(struct pattern_parser *p, const struct json_value *bran
     }
 }
 
-/* Takes the conjunctions so far out of the list and puts back what the branches made of them. */
+/* Takes the conjunctions so far out of the list and puts back what the branches made of them. An
+ * $or behind another one multiplies: each way through the first goes on in each branch here. */
 static void parse_or(struct pattern_parser *p, const struct json_value *array,
                      const struct object_place *at, const struct pattern_place *place)
 {
@@ -206,7 +217,7 @@ static void parse_or(struct pattern_parser *p, const struct json_value *array,
 }
 
 /* A scalar where an array must stand is the commonest mistake; the answer depends on what the
- * writer probably meant. */
+ * writer probably meant, and shows the value in its place. */
 static void report_no_array(struct pattern_parser *p, const struct json_value *member,
                             const struct pattern_place *place)
 {
@@ -225,7 +236,9 @@ static void report_no_array(struct pattern_parser *p, const struct json_value *m
                        shown);
 }
 
-/* One name and its value: $or, a field, or an object of fields. */
+/* One name and its value: $or, a field, or an object of fields. p->path grows by the name and is
+ * cut back at the end. A name with dots means the same as nested objects. "$or" with something that
+ * is no array is taken for a field's name, and fails as one. */
 static void parse_member(struct pattern_parser *p, const struct json_value *member,
                          const struct object_place *at)
 {
@@ -273,8 +286,9 @@ static void parse_object(struct pattern_parser *p, const struct json_value *obje
 /* ---- the finished pattern ---------------------------------------------------------------------
  */
 
-/* Cheap and telling first: an event that does not match should fail early. Fields that may be
- * absent come last, since absence is judged against the elements that the others chose. */
+/* Cheap and telling first: an event that does not match should fail early. Plain values tell most,
+ * exists:true nearly nothing. Fields that may be absent come last, since absence is judged against
+ * the elements that the others chose. */
 static int field_rank(const struct pattern_field *f)
 {
     if (f->allows_absent)
@@ -286,6 +300,7 @@ static int field_rank(const struct pattern_field *f)
     return f->number_test_count > 0 ? 1 : 0;
 }
 
+/* By rank, then as written, so that the order is the same on every run. */
 static int compare_members(gconstpointer a, gconstpointer b, gpointer fields)
 {
     const struct member *x = a, *y = b;
@@ -295,6 +310,7 @@ static int compare_members(gconstpointer a, gconstpointer b, gpointer fields)
     return order != 0 ? order : (x->field > y->field) - (x->field < y->field);
 }
 
+/* The final form of a conjunction: the numbers of its fields in the order of trying. */
 static struct pattern_conjunction finish_conjunction(struct pattern_parser *p, GArray *members)
 {
     uint32_t *fields = ARENA_NEW(p->arena, uint32_t, members->len);
@@ -305,7 +321,7 @@ static struct pattern_conjunction finish_conjunction(struct pattern_parser *p, G
     return (struct pattern_conjunction){.fields = fields, .count = members->len};
 }
 
-/* Copies what was gathered into the arena, where it stays. */
+/* Copies what was gathered into the arena, where it stays. The array is still the caller's. */
 static void *copy_array(struct arena *a, const GArray *array, size_t element_size)
 {
     void *copy = arena_alloc(a, array->len * element_size);
@@ -314,7 +330,7 @@ static void *copy_array(struct arena *a, const GArray *array, size_t element_siz
     return copy;
 }
 
-/* Everything was right: makes the gathered parts the pattern. */
+/* Everything was right: makes the gathered parts the pattern. There is one field at least. */
 static void finish_pattern(struct pattern_parser *p, GPtrArray *conjunctions,
                            struct pattern *pattern)
 {
@@ -331,7 +347,8 @@ static void finish_pattern(struct pattern_parser *p, GPtrArray *conjunctions,
     pattern->path_count = p->paths->len;
 }
 
-/* Everything behind the JSON reader. */
+/* Everything behind the JSON reader. pattern is filled only when there was no problem; what was
+ * gathered on the way is freed in any case, its texts with the pattern's arena. */
 static void compile(struct pattern *pattern, const struct json_value *tree,
                     const struct pattern_limits *limits, const char *pointer,
                     struct problems *problems)
@@ -364,6 +381,8 @@ static void compile(struct pattern *pattern, const struct json_value *tree,
     g_string_free(p.path, TRUE);
 }
 
+/* The size is looked at before anything is read. The tree of the JSON reader is gone at the end;
+ * what the pattern needs of it was copied into its own arena. */
 struct pattern *pattern_parse(struct slice text, const struct pattern_limits *limits,
                               const char *pointer, struct problems *problems)
 {

@@ -10,22 +10,23 @@
 
 /* Where in the document we are: a chain on the stack, made into a JSON Pointer for a problem. */
 struct pattern_place {
-    const struct pattern_place *parent;
-    const char *root; /* the pointer itself, where parent is NULL */
-    struct slice key; /* data NULL: an array's element */
-    size_t index;
+    const struct pattern_place *parent; /* NULL at the root; on the stack of a caller */
+    const char *root;                   /* the pointer itself, where parent is NULL */
+    struct slice key;                   /* data NULL: an array's element */
+    size_t index;                       /* of that element */
 };
 
+/* One compilation. On the stack of pattern_parse; the arrays become parts of the pattern. */
 struct pattern_parser {
-    const struct pattern_limits *limits;
-    struct problems *problems;
-    struct arena *arena;  /* the pattern's */
-    GArray *fields;       /* struct pattern_field */
-    GArray *paths;        /* struct slice */
-    GString *path;        /* of the object being read */
-    size_t value_count;   /* leaf values seen */
-    uint32_t scope_count; /* branches of $or seen, and the root */
-    bool is_over;         /* the limit of conjunctions is passed and was reported */
+    const struct pattern_limits *limits; /* borrowed for the call */
+    struct problems *problems;           /* the caller's, collected */
+    struct arena *arena;                 /* the pattern's */
+    GArray *fields;                      /* struct pattern_field */
+    GArray *paths;                       /* struct slice */
+    GString *path;                       /* of the object being read */
+    size_t value_count;                  /* leaf values seen */
+    uint32_t scope_count;                /* branches of $or seen, and the root */
+    bool is_over;                        /* a limit was passed and reported: no more conjunctions */
 };
 
 /* Adds a problem at the place. */

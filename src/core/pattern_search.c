@@ -12,6 +12,7 @@
  * many fields); the conjunction then does not match. */
 #define LOOKS_MAX 1000000
 
+/* Larger searches take their lists from the heap. */
 #define LEAVES_ON_STACK 256
 #define FIELDS_ON_STACK 16
 
@@ -29,10 +30,11 @@ struct candidate {
     const struct flat_leaf *chosen; /* NULL: none yet, or absent */
 };
 
+/* One call of pattern_search. On the caller's stack: any number of threads search at once. */
 struct search {
     struct candidate *candidates;
     size_t count;
-    size_t looks;
+    size_t looks; /* spent in the present half, see LOOKS_MAX */
 };
 
 /* ---- two leaves -------------------------------------------------------------------------------
@@ -102,7 +104,8 @@ static size_t skip_clash(const struct leaf_list *list, size_t i, const struct fl
     return low;
 }
 
-/* The first index >= i of a leaf that fits other. */
+/* The first index >= i of a leaf that fits other; list->count when none does. Each leaf compared is
+ * one look. */
 static size_t next_fitting(struct search *s, const struct leaf_list *list, size_t i,
                            const struct flat_leaf *other)
 {
@@ -122,7 +125,8 @@ static size_t next_fitting(struct search *s, const struct leaf_list *list, size_
     return i;
 }
 
-/* The first index >= i of a leaf that fits all those chosen so far. */
+/* The first index >= i of a leaf that fits all those chosen so far. Moving on for one of them may
+ * bring it into conflict with an earlier one, so the round is repeated until nothing moves. */
 static size_t next_possible(struct search *s, const struct leaf_list *list, size_t i)
 {
     size_t start;
@@ -140,7 +144,8 @@ static size_t next_possible(struct search *s, const struct leaf_list *list, size
 /* ---- the search -------------------------------------------------------------------------------
  */
 
-/* Throws away leaves of a that fit no leaf of b. */
+/* Throws away leaves of a that fit no leaf of b: whatever is chosen for b, they cannot be used.
+ * The order of the others stays. */
 static void prune_against(struct search *s, struct candidate *a, const struct candidate *b)
 {
     size_t kept = 0;
@@ -155,7 +160,7 @@ static void prune_against(struct search *s, struct candidate *a, const struct ca
 }
 
 /* Fields that may be absent demand nothing of others, so they prune none. It may stop half-way,
- * since it only saves work. */
+ * since it only saves work; the second half gets the whole number of looks again. */
 static void prune(struct search *s)
 {
     for (size_t i = 0; i < s->count; i++) {
@@ -167,12 +172,15 @@ static void prune(struct search *s)
     s->looks = 0;
 }
 
-/* Whether no leaf of the field lies in the elements chosen, or beside all arrays. */
+/* Whether no leaf of the field lies in the elements chosen, or beside all arrays. Of all leaves,
+ * not only of those accepted: a value that does not pass is there all the same. */
 static bool is_absent(struct search *s, const struct candidate *c)
 {
     return next_possible(s, &c->all, 0) == c->all.count;
 }
 
+/* At the end of a choice: every field left without a leaf must be absent from the elements that
+ * were chosen. Only now, because later fields may choose further elements. */
 static bool absences_hold(struct search *s)
 {
     for (size_t i = 0; i < s->count; i++) {
@@ -184,7 +192,9 @@ static bool absences_hold(struct search *s)
     return true;
 }
 
-/* Chooses leaves for the candidates from number n on. */
+/* Chooses leaves for the candidates from number n on; false leaves none of them chosen. Recursion
+ * is as deep as the conjunction has fields, which the limit of values bounds. A field that may be
+ * absent is tried with its leaves first, then without. */
 static bool choose(struct search *s, size_t n)
 {
     struct candidate *c = &s->candidates[n];
@@ -206,6 +216,7 @@ static bool choose(struct search *s, size_t n)
 /* ---- setting up -------------------------------------------------------------------------------
  */
 
+/* How many leaves the field's path has in the event. */
 static size_t count_leaves(const struct pattern_field *field, const struct flat *event)
 {
     const struct flat_leaf *leaf = flat_find(event, field->path, field->path_hash);
@@ -218,7 +229,9 @@ static size_t count_leaves(const struct pattern_field *field, const struct flat 
     return count;
 }
 
-/* Fills the lists of c, which lie at room; returns the rest of the room. */
+/* Fills the lists of c, which lie at room; returns the rest of the room. The list of all leaves is
+ * only needed where absence may be asked for. Leaves of one path are linked in document order, so
+ * the lists are in that order too. */
 static const struct flat_leaf **gather(struct candidate *c, const struct flat *event,
                                        const struct flat_leaf **room)
 {
@@ -237,6 +250,8 @@ static const struct flat_leaf **gather(struct candidate *c, const struct flat *e
     return c->all.leaves + c->all.count;
 }
 
+/* Sets up the candidates in the conjunction's order (fields that may be absent are last) and
+ * searches. s->candidates and room are large enough. */
 static bool run(struct search *s, const struct pattern *p, const struct pattern_conjunction *c,
                 const struct flat *event, const struct flat_leaf **room)
 {

@@ -16,7 +16,8 @@ gunichar pattern_fold(gunichar c)
     return g_unichar_toupper(lower) == c ? lower : c;
 }
 
-/* Reads one character of checked UTF-8 and moves p behind it. */
+/* Reads one character of checked UTF-8 and moves p behind it. The text must not be
+ * at its end: GLib would read on. */
 static gunichar next_character(const char **p)
 {
     gunichar c = g_utf8_get_char(*p);
@@ -39,7 +40,8 @@ struct slice pattern_fold_text(struct slice text, struct arena *a, size_t *chara
 }
 
 /* Whether text begins with the folded text; *rest is then what follows. Folding never leads from
- * ASCII to a character beyond it or back, so bytes below 0x80 are compared as they are. */
+ * ASCII to a character beyond it or back, so bytes below 0x80 are compared as they are. A character
+ * that differs ends it: nothing is folded that need not be. */
 static bool skip_folded(struct slice text, struct slice folded, struct slice *rest)
 {
     const char *p = text.data, *end = text.data + text.size;
@@ -59,12 +61,13 @@ static bool skip_folded(struct slice text, struct slice folded, struct slice *re
     return true;
 }
 
-/* exactly, and members of anything-but. */
+/* exactly, and members of anything-but. Plain values do not come here: they are searched sorted. */
 static bool is_equal(const struct pattern_text_test *test, struct slice text)
 {
     return slice_equal(test->text, text);
 }
 
+/* By bytes: a prefix that ends inside a character is no valid UTF-8 and cannot be written. */
 static bool has_prefix(const struct pattern_text_test *test, struct slice text)
 {
     return slice_starts_with(text, test->text);
@@ -81,12 +84,13 @@ static bool has_suffix(const struct pattern_text_test *test, struct slice text)
     return ends_with(text, test->text);
 }
 
+/* cidr, and plain values that are addresses. */
 static bool is_in_network(const struct pattern_text_test *test, struct slice text)
 {
     return pattern_network_contains(&test->network, text);
 }
 
-/* The three that ignore case differ in what may be left over, and where. */
+/* The three that ignore case differ in what may be left over, and where. Here nothing may. */
 static bool is_equal_folded(const struct pattern_text_test *test, struct slice text)
 {
     struct slice rest;
@@ -94,6 +98,7 @@ static bool is_equal_folded(const struct pattern_text_test *test, struct slice t
     return skip_folded(text, test->text, &rest) && rest.size == 0;
 }
 
+/* What follows the prefix does not matter. */
 static bool has_prefix_folded(const struct pattern_text_test *test, struct slice text)
 {
     struct slice rest;
@@ -101,7 +106,8 @@ static bool has_prefix_folded(const struct pattern_text_test *test, struct slice
     return skip_folded(text, test->text, &rest);
 }
 
-/* Upper and lower case may differ in bytes, so the suffix is found by counting characters. */
+/* Upper and lower case may differ in bytes, so the suffix is found by counting characters back from
+ * the end; a text with fewer of them cannot match. */
 static bool has_suffix_folded(const struct pattern_text_test *test, struct slice text)
 {
     const char *p = text.data + text.size;
@@ -116,7 +122,8 @@ static bool has_suffix_folded(const struct pattern_text_test *test, struct slice
 }
 
 /* The first piece is fixed at the start, the last at the end; each one between is taken where it
- * occurs first, which leaves the most room for the rest, so nothing is ever tried twice. */
+ * occurs first, which leaves the most room for the rest, so nothing is ever tried twice. The time
+ * is that of as many searches as there are pieces. */
 static bool matches_wildcard(const struct pattern_text_test *test, struct slice text)
 {
     struct slice head = test->pieces[0], tail = test->pieces[test->piece_count - 1];
@@ -140,7 +147,8 @@ static bool matches_wildcard(const struct pattern_text_test *test, struct slice 
     return true;
 }
 
-/* anything-but: a text passes when no member accepts it. Other types pass by the field's types. */
+/* anything-but: a text passes when no member accepts it. Other types pass by the field's types.
+ * Members are never NONE_OF themselves, so the call below goes one level deep. */
 static bool passes_no_member(const struct pattern_text_test *test, struct slice text)
 {
     for (uint32_t i = 0; i < test->member_count; i++) {
@@ -165,12 +173,15 @@ static const text_check CHECKS[] = {
     [TEXT_NONE_OF] = passes_no_member,
 };
 
+/* A call through a table: its rows are checked by the compiler, and no kind can be forgotten in a
+ * chain of comparisons. */
 bool pattern_text_passes(const struct pattern_text_test *test, struct slice text)
 {
     return CHECKS[test->kind](test, text);
 }
 
-/* Ends the piece being written and begins the next one behind it. */
+/* Ends the piece being written and begins the next one behind it. Pieces at the ends may be empty:
+ * then the wildcard begins or ends with a star. */
 static void end_piece(GArray *pieces, char *out, size_t *start, size_t size)
 {
     struct slice piece = slice_of(out + *start, size - *start);
@@ -179,7 +190,8 @@ static void end_piece(GArray *pieces, char *out, size_t *start, size_t size)
     *start = size;
 }
 
-/* Splits at the stars and undoes the escapes. NULL, or what is wrong. */
+/* Splits at the stars and undoes the escapes. NULL, or what is wrong. out takes text.size bytes at
+ * most; the pieces point into it. Two stars together would mean the same as one, and cost more. */
 static const char *split_wildcard(struct slice text, char *out, GArray *pieces)
 {
     size_t start = 0, size = 0;

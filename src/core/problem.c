@@ -1,7 +1,10 @@
+/* A list with a fixed number of places, so that a document of nothing but mistakes cannot make an
+ * answer without end, and the escapes of JSON Pointers in URI fragments. */
 #include "core/problem.h"
 
 #include <stdarg.h>
 
+/* The items need no clearing: count says which are filled. */
 void problems_init(struct problems *p)
 {
     *p = (struct problems){.count = 0};
@@ -19,6 +22,7 @@ void problems_done(struct problems *p)
     problems_init(p);
 }
 
+/* Past the limit nothing is formatted; only total grows, from which callers see that it failed. */
 void problems_add(struct problems *p, const char *pointer, const char *format, ...)
 {
     va_list args;
@@ -33,13 +37,15 @@ void problems_add(struct problems *p, const char *pointer, const char *format, .
     va_end(args);
 }
 
-/* The bytes that may stand in a URI fragment as they are, '~' aside (RFC 3986 section 3.5). */
+/* The bytes that may stand in a URI fragment as they are, '~' and '/' aside, which have a meaning
+ * in pointers (RFC 3986 section 3.5). */
 static bool is_fragment_byte(char c)
 {
     return g_ascii_isalnum(c) || (c != '\0' && strchr("-._!$&'()*+,;=:@?", c) != NULL);
 }
 
-/* First RFC 6901 (section 3), then the fragment's own escapes (RFC 6901 section 6). */
+/* First RFC 6901 (section 3), then the fragment's own escapes (RFC 6901 section 6). Byte by byte:
+ * UTF-8 is percent-encoded that way too. */
 static void append_escaped(GString *out, char c)
 {
     if (c == '~')
@@ -67,6 +73,7 @@ char *problem_pointer_index(const char *parent, size_t index)
     return g_strdup_printf("%s/%" G_GSIZE_FORMAT, parent, index);
 }
 
+/* For places that have one line only, such as the error of a dead letter. */
 char *problems_text(const struct problems *p)
 {
     GString *out = g_string_new(NULL);

@@ -26,6 +26,7 @@ struct problems {
     size_t total; /* seen */
 };
 
+/* The caller's storage; done frees the texts and accepts NULL. */
 void problems_init(struct problems *p);
 void problems_done(struct problems *p);
 

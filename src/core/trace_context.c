@@ -1,3 +1,5 @@
+/* Only the trace id is used: it becomes the correlation id of events that bring none. The parent
+ * id and the flags are checked, since a header with bad ones is void as a whole, and dropped. */
 #include "core/trace_context.h"
 
 #include <glib.h>
@@ -22,7 +24,7 @@ static bool trace_is_hex(const char *p, size_t size)
     return true;
 }
 
-/* An id of zeros only means "none". */
+/* An id of zeros only means "none". Source: W3C Trace Context, sections 3.2.2.3 and 3.2.2.4. */
 static bool trace_is_zero(const char *p, size_t size)
 {
     for (size_t i = 0; i < size; i++)
@@ -31,7 +33,9 @@ static bool trace_is_zero(const char *p, size_t size)
     return true;
 }
 
-/* Version 00 is exactly 55 bytes; later versions may go on behind a '-'. */
+/* Version 00 is exactly 55 bytes; later versions may go on behind a '-', and what they add is
+ * ignored. Source: W3C Trace Context, section 4.3 (versioning).
+ */
 static bool trace_has_valid_end(struct slice header)
 {
     if (header.size == TRACE_PARENT_SIZE)
@@ -49,6 +53,7 @@ static bool trace_has_valid_shape(const char *p)
            trace_is_hex(p + TRACE_FLAGS_AT, TRACE_FLAGS_SIZE);
 }
 
+/* The length comes first: the other checks read at fixed places. */
 bool trace_context_parse(struct slice header, struct slice *trace_id)
 {
     const char *p = header.data;

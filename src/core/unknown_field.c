@@ -1,3 +1,5 @@
+/* The answer to a name that no table has. Used for events as well as campaigns, so that a typo
+ * reads the same in both. The distance is config's, which has the same question about flags. */
 #include "core/unknown_field.h"
 
 #include <glib.h>
@@ -15,7 +17,8 @@ char *unknown_field_pointer(const char *parent, struct slice name)
     return problem_pointer(parent, name);
 }
 
-/* The valid name that was probably meant, NULL when none is near. */
+/* The valid name that was probably meant, borrowed from the list; NULL when none is near. A name
+ * with a NUL inside is nobody's typo, and would be compared by its beginning only. */
 static const char *unknown_field_nearest(struct slice name, const char *const *valid, size_t count)
 {
     char text[UNKNOWN_NAME_MAX + 1]; /* NUL-terminated for the comparison */

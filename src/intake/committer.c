@@ -1,3 +1,11 @@
+/* committer: one thread makes jobs durable, as many at once as wait.
+ *
+ * The round: take everything that waits, commit it in as few steps as batch_max allows, answer.
+ * While a commit waits for the disk the next jobs gather, so batches grow with the load by
+ * themselves. The order of jobs is kept. One thread publishes, so nothing here is locked; the
+ * loops share only two counters with it.
+ * Deliberately missing: a timer that waits for fuller batches, and retries: the client has the
+ * event. */
 #include "intake/intake.h"
 
 #include <stdatomic.h>
@@ -6,12 +14,7 @@
 #include "common/log.h"
 #include "common/metrics.h"
 
-/* The committer's round: take everything that waits, commit it in as few steps as batch_max allows,
- * answer. While a commit waits for the disk the next jobs gather, so batches grow with the load by
- * themselves. The order of jobs is kept.
- *
- * One thread publishes, so nothing here is locked; the loops share only two counters with it. */
-
+/* Registered once; any thread may add. */
 struct intake_metrics {
     struct metric *inflight;
     struct metric *refused;
@@ -30,8 +33,8 @@ struct intake {
     struct intake_metrics metrics;
     /* Committer thread only. */
     struct queue_message *batch; /* reused from commit to commit */
-    size_t batch_room;
-    char *broken; /* why the queue is dead, NULL while it lives */
+    size_t batch_room;           /* entries that fit into batch */
+    char *broken;                /* why the queue is dead, NULL while it lives */
 };
 
 /* The jobs of one commit. */
@@ -107,7 +110,8 @@ static void intake_fail_group(struct intake *in, struct intake_group *group, con
     intake_answer_group(in, group, result, error->message);
 }
 
-/* Puts the messages of all jobs side by side, since publish takes one array. */
+/* Puts the messages of all jobs side by side, since publish takes one array. The messages stay the
+ * jobs' own: only the structs are copied, and the seqs are of no use to a job. */
 static void intake_fill_batch(struct intake *in, const struct intake_group *group)
 {
     size_t count = 0;
@@ -125,7 +129,8 @@ static void intake_fill_batch(struct intake *in, const struct intake_group *grou
     }
 }
 
-/* One durable step for the whole group, then its answers; the group is empty afterwards. */
+/* One durable step for the whole group, then its answers; the group is empty afterwards. Jobs
+ * without messages ride along: they are answered in their order. */
 static void intake_commit(struct intake *in, struct intake_group *group)
 {
     g_autoptr(GError) error = NULL;
@@ -148,7 +153,8 @@ static void intake_commit(struct intake *in, struct intake_group *group)
 }
 
 /* How many more messages may wait in the queue. This thread is the only publisher, so the room
- * cannot shrink meanwhile. */
+ * cannot shrink meanwhile. Negative when the limit is passed already, as after a start with a
+ * smaller one. */
 static int64_t intake_room(const struct intake *in)
 {
     struct queue_stats stats;
@@ -172,6 +178,8 @@ static void intake_commit_all(struct intake *in, struct mail_list *list)
 
         /* A smaller job behind it may still fit: nothing promises an order between requests. */
         if (in->broken == NULL && (int64_t)job->count > room) {
+            log_warn(LOG_MSG("the queue is full, refusing events until the worker catches up"),
+                     LOG_INT("queue_depth_max", in->options.waiting_max));
             intake_answer(in, job, INTAKE_BUSY,
                           "the queue is full: its events are not processed fast enough");
             continue;
@@ -185,7 +193,8 @@ static void intake_commit_all(struct intake *in, struct mail_list *list)
     intake_commit(in, &group);
 }
 
-/* The committer thread. */
+/* The committer thread. It ends when the box was stopped and is empty, so what was submitted before
+ * is still answered. */
 static void *intake_run(void *user)
 {
     struct intake *in = user;
@@ -199,6 +208,7 @@ static void *intake_run(void *user)
     }
 }
 
+/* Cannot fail. Owned by caller (intake_stop). */
 struct intake *intake_start(struct queue *queue, const struct intake_options *options)
 {
     struct intake *in = g_new0(struct intake, 1);
@@ -219,7 +229,8 @@ struct intake *intake_start(struct queue *queue, const struct intake_options *op
     return in;
 }
 
-/* Adds to a counter unless that passes its limit. */
+/* Adds to a counter unless that passes its limit. The subtraction on the other side cannot wrap,
+ * since only what was taken is given back. */
 static bool intake_take_room(_Atomic size_t *used, size_t wanted, size_t max)
 {
     size_t before = atomic_load(used);
@@ -248,11 +259,13 @@ bool intake_reserve(struct intake *in, const struct intake_job *job)
     return has_room;
 }
 
+/* One put wakes the committer at most once, however many jobs are in the list. */
 void intake_submit(struct intake *in, struct mail_list *jobs)
 {
     mailbox_put(in->box, jobs);
 }
 
+/* The loops have ended before: nobody reserves or submits any more. */
 void intake_stop(struct intake *in)
 {
     if (in == NULL)

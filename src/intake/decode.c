@@ -1,3 +1,11 @@
+/* decode: from the bytes of a body to messages and rejections; pure, on the loop's thread.
+ *
+ * Each event is parsed where it stands: the message's body is a slice of the request's, nothing
+ * is copied but what had to be unescaped. Array and lines differ in what a syntax error costs:
+ * in an array nothing behind it can be trusted, so the request is refused; a line ends at its
+ * newline, so only that line is.
+ * Deliberately missing: a tree of the document. One event at a time is in memory, whatever the
+ * size. */
 #include "intake/intake.h"
 
 #include <stdint.h>
@@ -7,24 +15,19 @@
 #include "core/event.h"
 #include "core/trace_context.h"
 
-/* From a body to messages. Each event is parsed where it stands: the message's body is a slice of
- * the request's, nothing is copied but what had to be unescaped. Array and lines differ in what a
- * syntax error costs: in an array nothing behind it can be trusted, so the request is refused; a
- * line ends at its newline, so only that line is. */
-
-/* What the steps of one request share. */
+/* What the steps of one request share. Lives on the stack for one call. */
 struct intake_decoder {
     struct intake_job *job;
     struct flat *flat;
     const struct intake_limits *limits;
-    struct slice body;
+    struct slice body;        /* the whole request, to which all positions refer */
     struct slice trace;       /* valid, in the job's arena; empty: none */
     struct slice trace_id;    /* inside trace */
     struct slice correlation; /* valid, in the job's arena; empty: none */
-    int64_t arrived_us;
-    size_t message_room;
-    size_t rejection_room;
-    size_t index; /* of the next event in the request */
+    int64_t arrived_us;       /* wall clock; every event of the request gets it */
+    size_t message_room;      /* entries that fit into job->messages */
+    size_t rejection_room;    /* the same for job->rejections */
+    size_t index;             /* of the next event in the request */
 };
 
 /* A line of an NDJSON body. */
@@ -35,7 +38,8 @@ struct intake_line {
 };
 
 /* Makes room for one more entry, from one on, since most requests bring one event. The old list
- * stays in the arena. */
+ * stays in the arena. Returns the list, larger when it was full; *room is in entries. The growth is
+ * fourfold, so all old lists together are a third of the last one. */
 static void *intake_grow(struct arena *a, void *list, size_t count, size_t *room, size_t item_size)
 {
     void *larger;
@@ -63,7 +67,8 @@ static void intake_reject(struct intake_decoder *d, const struct problems *probl
     *rejection->problems = *problems;
 }
 
-/* Text that was unescaped lives in the flat only until the next event; the rest is in the body. */
+/* Text that was unescaped lives in the flat only until the next event; the rest is in the body.
+ * Returns a slice that lives as long as the job. */
 static struct slice intake_keep(struct intake_decoder *d, struct slice text)
 {
     uintptr_t at = (uintptr_t)text.data;
@@ -74,7 +79,8 @@ static struct slice intake_keep(struct intake_decoder *d, struct slice text)
     return arena_copy(&d->job->arena, text);
 }
 
-/* The event's own, else the request's, else one that a resend will get again. */
+/* The event's own, else the request's, else one that a resend will get again. Lives as long as the
+ * job; never empty. */
 static struct slice intake_correlation(struct intake_decoder *d, const struct event *event)
 {
     char made[EVENT_CORRELATION_BUFFER];
@@ -89,7 +95,7 @@ static struct slice intake_correlation(struct intake_decoder *d, const struct ev
     return arena_copy(&d->job->arena, slice_text(made));
 }
 
-/* Adds the event's message to the job. */
+/* Adds the event's message to the job. Its seq comes later, from the queue. */
 static void intake_accept(struct intake_decoder *d, const struct event *event)
 {
     struct intake_job *job = d->job;
@@ -106,7 +112,8 @@ static void intake_accept(struct intake_decoder *d, const struct event *event)
     job->bytes += event->body.size;
 }
 
-/* The queue refuses a whole batch for one message that is too large, so it must not get there. */
+/* The queue refuses a whole batch for one message that is too large, so it must not get there. Adds
+ * the problem when it is too large; white space around the event does not count. */
 static bool intake_check_size(struct slice text, const char *pointer, struct problems *problems)
 {
     size_t size = event_trim(text).size;
@@ -118,7 +125,8 @@ static bool intake_check_size(struct slice text, const char *pointer, struct pro
     return false;
 }
 
-/* Judges the event that was just parsed. pointer: its place in the document. */
+/* Judges the event that was just parsed. pointer: its place in the document. It ends in the job, as
+ * a message or as a rejection; never an error of the request. */
 static void intake_decode_event(struct intake_decoder *d, struct slice text, const char *pointer)
 {
     struct problems problems;
@@ -135,7 +143,8 @@ static void intake_decode_event(struct intake_decoder *d, struct slice text, con
     d->index++;
 }
 
-/* Refuses the request when one more event would pass the limit. */
+/* Refuses the request when one more event would pass the limit. Asked before the event is parsed,
+ * so what is beyond the limit costs nothing. Errors: FULL. */
 static bool intake_check_room(const struct intake_decoder *d, GError **error)
 {
     if (d->index < d->limits->events_max)
@@ -145,7 +154,8 @@ static bool intake_check_room(const struct intake_decoder *d, GError **error)
     return false;
 }
 
-/* Reports what is wrong at p, with its position in the whole body. */
+/* Reports what is wrong at p, with its position in the whole body. Always false, so that callers
+ * can return it. Errors: INPUT. */
 static bool intake_fail_at(const struct intake_decoder *d, const char *p, const char *why,
                            GError **error)
 {
@@ -153,7 +163,7 @@ static bool intake_fail_at(const struct intake_decoder *d, const char *p, const 
     return false;
 }
 
-/* One event is the whole body. */
+/* One event is the whole body. Errors: INPUT, FULL. */
 static bool intake_decode_single(struct intake_decoder *d, GError **error)
 {
     const char *end = d->body.data + d->body.size;
@@ -182,7 +192,8 @@ static char *intake_split_error(const GError *error, size_t *byte)
     return g_strndup(error->message, (gsize)(place - error->message));
 }
 
-/* Reads the event at the start of text; an error tells its place in the body. */
+/* Reads the event at the start of text; an error tells its place in the body. text ends where the
+ * body ends; *used says how much of it was the event. */
 static bool intake_parse(struct intake_decoder *d, struct slice text, unsigned depth, size_t *used,
                          GError **error)
 {
@@ -213,7 +224,8 @@ static const char *intake_decode_element(struct intake_decoder *d, const char *p
 }
 
 /* The body begins with '['. The brackets and commas are read here, each element by the flattener,
- * so no array is ever held in memory as a whole. */
+ * so no array is ever held in memory as a whole. After false the job may hold events of the part
+ * that was good; intake_decode forgets them. */
 static bool intake_decode_array(struct intake_decoder *d, GError **error)
 {
     const char *end = d->body.data + d->body.size;
@@ -252,7 +264,7 @@ static void intake_reject_line(struct intake_decoder *d, const struct intake_lin
     d->index++;
 }
 
-/* A line that cannot be read is that line's fault alone. */
+/* A line that cannot be read is that line's fault alone. Empty lines never get here. */
 static void intake_decode_line(struct intake_decoder *d, const struct intake_line *line)
 {
     g_autoptr(GError) error = NULL;
@@ -272,6 +284,8 @@ static void intake_decode_line(struct intake_decoder *d, const struct intake_lin
     }
 }
 
+/* One pass over the body. A CR before the newline is white space and goes with the trim.
+ * Errors: FULL only: whatever else is wrong belongs to a line. */
 static bool intake_decode_lines(struct intake_decoder *d, GError **error)
 {
     const char *end = d->body.data + d->body.size;
@@ -291,7 +305,8 @@ static bool intake_decode_lines(struct intake_decoder *d, GError **error)
     return true;
 }
 
-/* Headers from outside are used only when they are well formed, and must outlive the request. */
+/* Headers from outside are used only when they are well formed, and must outlive the request.
+ * Version 00 of a traceparent has a fixed size; what a later version appends is cut off. */
 static void intake_read_headers(struct intake_decoder *d, struct slice trace,
                                 struct slice correlation)
 {
@@ -329,6 +344,8 @@ bool intake_decode(struct intake_job *job, enum intake_format format, struct sli
         g_set_error(error, EF_ERROR, EF_ERROR_INPUT, "the body has no events; send at least one");
         return false;
     }
+    /* From the shape of the body and not from the number of events: an array of one is answered as
+     * one. */
     job->is_batch = format == INTAKE_NDJSON || is_array;
     intake_read_headers(&d, trace, correlation);
     if (format == INTAKE_NDJSON)
@@ -340,12 +357,14 @@ bool intake_decode(struct intake_job *job, enum intake_format format, struct sli
     return is_good;
 }
 
+/* The arena takes no memory before the first event. */
 void intake_job_init(struct intake_job *job)
 {
     *job = (struct intake_job){0};
     arena_init(&job->arena);
 }
 
+/* The job may be given an intake_job_init again. */
 void intake_job_done(struct intake_job *job)
 {
     if (job == NULL)

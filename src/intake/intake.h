@@ -33,6 +33,7 @@ struct intake_rejection {
     struct problems *problems; /* lives as long as the job */
 };
 
+/* What became of a whole job: its events are accepted together or not at all. */
 enum intake_result {
     INTAKE_ACCEPTED, /* durable */
     INTAKE_BUSY, /* the queue is full or in passing trouble, nothing stored: 503 + Retry-After */
@@ -56,6 +57,7 @@ struct intake_job {
     void *owner;                          /* the caller's */
 };
 
+/* What one request may hold, whatever its size in bytes. */
 struct intake_limits {
     size_t events_max; /* per request */
 };
@@ -79,12 +81,13 @@ void intake_job_init(struct intake_job *job);
 /* Frees what the job holds, not the job. */
 void intake_job_done(struct intake_job *job);
 
+/* One committer thread with its mailbox; the loops see it through the calls below. */
 struct intake;
 
 struct intake_options {
     size_t batch_max;    /* messages a commit */
     size_t inflight_max; /* messages handed in and not yet answered: beyond it submit refuses */
-    size_t inflight_bytes_max;
+    size_t inflight_bytes_max; /* of their bodies, the same */
     /* Jobs that would leave more than this many unacknowledged messages in the queue are answered
      * BUSY without being published; 0 = no limit. Leave the queue's own waiting_max at 0: a FULL
      * from publish is taken for a full disk. */

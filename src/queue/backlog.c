@@ -1,9 +1,17 @@
+/* backlog: an array of what waits, and an index from a key's fingerprint into it.
+ *
+ * The array is a window over the log: head moves on with every ack, the end grows with every
+ * publish, and since seqs are dense the place of a message is plain arithmetic (backlog_at).
+ * Chains of equal fingerprints are linked by distances, half the size of seqs.
+ * Deliberately missing: keys. A fingerprint may lie, so whoever asks compares the message's own
+ * key. */
 #include "queue/backlog.h"
 
 #include "common/clock.h"
 #include "common/error.h"
 #include "common/hash.h"
 
+/* Below it the dropped entries are 96 KiB at most, which nobody misses. */
 #define COMPACT_MIN 4096 /* dropped entries before it is worth moving the others */
 
 void backlog_init(struct backlog *b, int64_t waiting_max)
@@ -31,11 +39,14 @@ struct backlog_entry backlog_entry_of(struct slice key, int64_t published_at_us)
     return (struct backlog_entry){.fingerprint = hash64(key), .published_at_us = published_at_us};
 }
 
+/* How many messages wait. The lock is held. */
 static guint backlog_count(const struct backlog *b)
 {
     return b->entries->len - b->head;
 }
 
+/* A fresh index instead of an emptied one: what waited in an earlier life may have made it
+ * large. */
 void backlog_start(struct backlog *b, int64_t last_seq)
 {
     g_mutex_lock(&b->lock);
@@ -47,6 +58,8 @@ void backlog_start(struct backlog *b, int64_t last_seq)
     g_mutex_unlock(&b->lock);
 }
 
+/* The answer holds until the caller appends: there is one publisher, and drops only make room. So
+ * the lock need not be kept while the batch is written to the disk. */
 bool backlog_admit(struct backlog *b, size_t count, int64_t *last_seq, GError **error)
 {
     bool is_dead;
@@ -74,18 +87,22 @@ bool backlog_admit(struct backlog *b, size_t count, int64_t *last_seq, GError **
     return true;
 }
 
+/* The entry of a waiting message, counted from the newest one. Borrowed until the array changes;
+ * the lock is held. */
 static struct backlog_entry *backlog_at(const struct backlog *b, int64_t seq)
 {
     return &g_array_index(b->entries, struct backlog_entry,
                           b->entries->len - 1 - (b->last_seq - seq));
 }
 
-/* Files the newest entry: as the oldest of a new chain, or at the end of the one it belongs to. */
+/* Files the newest entry: as the oldest of a new chain, or at the end of the one it belongs to. The
+ * lock is held. */
 static void backlog_link(struct backlog *b)
 {
     uint64_t fingerprint = backlog_at(b, b->last_seq)->fingerprint;
     int64_t oldest;
 
+    /* The oldest knows where the chain ends, so that appending does not walk it. */
     if (fp_index_find(b->index, fingerprint, &oldest, 1) > 0) {
         struct backlog_entry *first = backlog_at(b, oldest);
         int64_t newest = oldest + first->last;
@@ -97,7 +114,8 @@ static void backlog_link(struct backlog *b)
     }
 }
 
-/* Takes the oldest of all entries out; it is also the oldest of its chain. */
+/* Takes the oldest of all entries out; it is also the oldest of its chain. Its successor inherits
+ * the place in the index and the distance to the newest. The lock is held. */
 static void backlog_unlink(struct backlog *b, int64_t seq)
 {
     const struct backlog_entry *first = backlog_at(b, seq);
@@ -109,6 +127,7 @@ static void backlog_unlink(struct backlog *b, int64_t seq)
     }
 }
 
+/* The entries are copied. */
 void backlog_append(struct backlog *b, const struct backlog_entry *entries, size_t count)
 {
     g_mutex_lock(&b->lock);
@@ -117,10 +136,12 @@ void backlog_append(struct backlog *b, const struct backlog_entry *entries, size
         b->last_seq++;
         backlog_link(b);
     }
+    /* One signal for the batch: there is one consumer. */
     g_cond_signal(&b->arrived);
     g_mutex_unlock(&b->lock);
 }
 
+/* The deadline is fixed before the wait, so that false alarms of the condition do not extend it. */
 bool backlog_wait(struct backlog *b, int64_t after, int64_t wait_ms, int64_t *last_seq,
                   GError **error)
 {
@@ -129,6 +150,7 @@ bool backlog_wait(struct backlog *b, int64_t after, int64_t wait_ms, int64_t *la
     bool is_stopped;
 
     g_mutex_lock(&b->lock);
+    /* Stopped comes first, so that a stop ends the consumer even while messages keep arriving. */
     while (!b->is_stopped && b->last_seq <= after)
         if (!g_cond_wait_until(&b->arrived, &b->lock, until_us))
             break;
@@ -141,11 +163,13 @@ bool backlog_wait(struct backlog *b, int64_t after, int64_t wait_ms, int64_t *la
     return !is_stopped;
 }
 
+/* The array shrinks in place and keeps its memory for the next burst. */
 void backlog_drop(struct backlog *b, int64_t seq)
 {
     int64_t oldest;
 
     g_mutex_lock(&b->lock);
+    /* An ack may name a seq that was dropped already, or one beyond the end: both are harmless. */
     oldest = b->last_seq - backlog_count(b) + 1;
     for (; oldest <= seq && oldest <= b->last_seq; oldest++, b->head++)
         backlog_unlink(b, oldest);
@@ -157,7 +181,8 @@ void backlog_drop(struct backlog *b, int64_t seq)
     g_mutex_unlock(&b->lock);
 }
 
-/* Walks the chain that begins at seq; writes the seqs into out when that is not NULL. */
+/* Walks the chain that begins at seq; writes the seqs into out when that is not NULL. Returns how
+ * many there are. The lock is held. */
 static size_t backlog_walk(const struct backlog *b, int64_t seq, int64_t *out)
 {
     size_t count = 0;
@@ -173,6 +198,7 @@ static size_t backlog_walk(const struct backlog *b, int64_t seq, int64_t *out)
     return count;
 }
 
+/* Two walks, the first only counts: the arena's memory then has the exact size. */
 size_t backlog_find(struct backlog *b, struct slice key, struct arena *a, int64_t **seqs)
 {
     uint64_t fingerprint = hash64(key);
@@ -210,6 +236,7 @@ void backlog_stop(struct backlog *b)
     g_mutex_unlock(&b->lock);
 }
 
+/* Never taken back: only a new start, which reads the file again, knows what the commit did. */
 void backlog_kill(struct backlog *b)
 {
     g_mutex_lock(&b->lock);

@@ -74,13 +74,16 @@ void backlog_drop(struct backlog *b, int64_t seq);
  * Owns: *seqs lives in the arena. Returns how many. */
 size_t backlog_find(struct backlog *b, struct slice key, struct arena *a, int64_t **seqs);
 
+/* A copy of the figures at one moment. Any thread, no I/O. */
 void backlog_stats(struct backlog *b, struct queue_stats *out);
 
-/* Wakes the consumer for good. */
+/* Wakes the consumer for good. Before or after the wait begins makes no difference; further waits
+ * answer STOPPED at once. */
 void backlog_stop(struct backlog *b);
 
 /* The outcome of a commit is unknown: every further admit is refused. */
 void backlog_kill(struct backlog *b);
+/* For health checks: the verdict of backlog_kill. Any thread. */
 bool backlog_is_dead(struct backlog *b);
 
 #endif

@@ -18,7 +18,7 @@
 /* ---- publish --------------------------------------------------------------------------------- */
 
 /* Text as TEXT, so that the sqlite3 shell shows it; with a NUL inside as BLOB, because SQLite's
- * functions cut text there. Borrowed until the statement is reset. */
+ * functions cut text there. Borrowed until the statement is reset. Returns SQLite's code. */
 static int bind_bytes(sqlite3_stmt *statement, int index, struct slice s)
 {
     if (s.size == 0)
@@ -28,6 +28,8 @@ static int bind_bytes(sqlite3_stmt *statement, int index, struct slice s)
     return sqlite3_bind_text64(statement, index, s.data, s.size, SQLITE_STATIC, SQLITE_UTF8);
 }
 
+/* Writes one row under the given seq, inside the open transaction. SQLITE_OK or an error code;
+ * after an error the caller rolls the whole batch back. */
 static int insert_message(sqlite3_stmt *insert, const struct queue_message *m, int64_t seq)
 {
     sqlite3_bind_int64(insert, 1, seq);
@@ -47,7 +49,8 @@ static int insert_message(sqlite3_stmt *insert, const struct queue_message *m, i
 }
 
 /* Undoes the batch in hand. When that fails, or when the commit itself met an I/O error, nobody
- * knows what is on the disk: the queue is dead from then on. */
+ * knows what is on the disk: the queue is dead from then on. A failed statement may have ended the
+ * transaction already, hence the looks at autocommit. */
 static void abandon(struct embedded *e, int rc, GError **error)
 {
     struct embedded_writer *w = &e->writer;
@@ -67,6 +70,7 @@ static bool append_batch(struct embedded *e, const struct queue_message *message
                          int64_t last_seq, GError **error)
 {
     struct embedded_writer *w = &e->writer;
+    /* IMMEDIATE: the write lock is taken here, so that nothing behind it can fail with "busy". */
     int rc = embedded_run(w->begin);
 
     for (size_t i = 0; rc == SQLITE_OK && i < count; i++)
@@ -75,11 +79,14 @@ static bool append_batch(struct embedded *e, const struct queue_message *message
         rc = embedded_run(w->commit);
     if (rc != SQLITE_OK)
         abandon(e, rc, error);
+    /* The bindings point into the caller's messages, which are gone after this call. */
     sqlite3_clear_bindings(w->insert);
     return rc == SQLITE_OK;
 }
 
-/* Tells the consumer, after the commit. The fingerprints are made before the lock is taken. */
+/* Tells the consumer, after the commit. The fingerprints are made before the lock is taken. The
+ * order matters: a consumer that hears of a message must find it in the file. Sets the seqs of the
+ * caller's messages. */
 static void announce(struct embedded *e, struct queue_message *messages, size_t count,
                      int64_t last_seq)
 {
@@ -103,6 +110,7 @@ static int note_wal_pages(void *user, sqlite3 *db, const char *schema, int pages
 
     (void)db;
     (void)schema;
+    /* A shrunken log means that the last checkpoint was complete: back to the usual threshold. */
     if (pages < w->wal_pages) /* the log has started anew */
         w->checkpoint_at = CHECKPOINT_PAGES;
     w->wal_pages = pages;
@@ -111,7 +119,7 @@ static int note_wal_pages(void *user, sqlite3 *db, const char *schema, int pages
 
 /* Moves the log's content into the file when it has grown large, without waiting for readers. The
  * batch is durable already, so a failure is not the caller's; but one that leaves a failed sync
- * behind ends the queue. */
+ * behind ends the queue. PASSIVE copies what no reader stands in the way of and never waits. */
 static void checkpoint(struct embedded *e)
 {
     struct embedded_writer *w = &e->writer;
@@ -120,11 +128,14 @@ static void checkpoint(struct embedded *e)
     if (w->wal_pages < w->checkpoint_at)
         return;
     rc = sqlite3_wal_checkpoint_v2(w->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    /* Readers may have kept a part in the log: without this every further commit would try
+     * again. */
     w->checkpoint_at = w->wal_pages + CHECKPOINT_RETRY;
     if (rc != SQLITE_OK && embedded_fail(e, w->db, rc, "write", NULL) == EF_ERROR_FATAL)
         backlog_kill(&e->backlog);
 }
 
+/* The seqs are given by us, not by SQLite, so that a batch that was rolled back leaves no gap. */
 static bool embedded_publish(struct queue *q, struct queue_message *messages, size_t count,
                              GError **error)
 {
@@ -142,6 +153,7 @@ static bool embedded_publish(struct queue *q, struct queue_message *messages, si
 
 /* ---- the consumer's position ----------------------------------------------------------------- */
 
+/* In memory only: the position became durable with the results of the batch, in the store. */
 static bool embedded_ack(struct queue *q, int64_t seq, GError **error)
 {
     struct embedded *e = embedded_of(q);
@@ -153,7 +165,7 @@ static bool embedded_ack(struct queue *q, int64_t seq, GError **error)
 }
 
 /* Messages that were settled but are not in the file: it was cut or replaced, and new messages
- * would get numbers that the store takes for done. */
+ * would get numbers that the store takes for done. Errors: CORRUPT. */
 static bool check_position(const struct embedded *e, int64_t seq, int64_t last_seq, GError **error)
 {
     if (seq <= last_seq)
@@ -165,6 +177,8 @@ static bool check_position(const struct embedded *e, int64_t seq, int64_t last_s
     return false;
 }
 
+/* After false the queue is as before and must be closed: nothing may be published without a
+ * position. */
 static bool embedded_seek(struct queue *q, int64_t seq, GError **error)
 {
     struct embedded *e = embedded_of(q);
@@ -174,16 +188,19 @@ static bool embedded_seek(struct queue *q, int64_t seq, GError **error)
     if (!embedded_last_seq(e, e->consumer, &last_seq, error) ||
         !check_position(e, seq, last_seq, error) || !embedded_load_backlog(e, seq, error))
         return false;
+    /* The first receive gives the message behind the position. */
     e->received = seq;
     e->is_sought = true;
     return true;
 }
 
+/* From memory, so a look at the queue never waits for the disk. */
 static void embedded_stats(struct queue *q, struct queue_stats *out)
 {
     backlog_stats(&embedded_of(q)->backlog, out);
 }
 
+/* Publishing goes on after a stop: what was accepted on the way down must still become durable. */
 static void embedded_stop(struct queue *q)
 {
     backlog_stop(&embedded_of(q)->backlog);
@@ -205,11 +222,14 @@ static void embedded_close(struct queue *q)
     g_free(e);
 }
 
+/* The pool's free function. */
 static void free_reader(void *reader)
 {
     embedded_reader_free(reader);
 }
 
+/* The struct with everything that cannot fail; no file is touched. Owned by caller
+ * (embedded_close). */
 static struct embedded *embedded_new(const struct queue_options *options)
 {
     struct embedded *e = g_new0(struct embedded, 1);
@@ -230,6 +250,7 @@ static bool embedded_connect(struct embedded *e, GError **error)
 {
     int64_t last_seq;
 
+    /* The look comes first: opening through SQLite would already change a file that is not ours. */
     if (!embedded_look(e, error) || (!e->is_read_only && !embedded_open_writer(e, error)))
         return false;
     if (!e->is_read_only)
@@ -237,11 +258,15 @@ static bool embedded_connect(struct embedded *e, GError **error)
     e->consumer = embedded_reader_new(e, error);
     if (e->consumer == NULL || !embedded_last_seq(e, e->consumer, &last_seq, error))
         return false;
+    /* Until seek tells the position everything counts as done: find and stats answer "nothing
+     * waits". */
     backlog_start(&e->backlog, last_seq);
     e->is_open = true;
     return true;
 }
 
+/* The options are borrowed for the call. After an error no file is open; tables that were not made
+ * to the end are left to the next start. */
 static struct queue *embedded_open(const struct queue_options *options, GError **error)
 {
     struct embedded *e;

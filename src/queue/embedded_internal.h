@@ -23,9 +23,9 @@
 /* One thread at a time. */
 struct embedded_writer {
     sqlite3 *db;
-    sqlite3_stmt *begin;
-    sqlite3_stmt *insert;
-    sqlite3_stmt *commit;
+    sqlite3_stmt *begin;  /* BEGIN IMMEDIATE: the write lock at once, never in the middle */
+    sqlite3_stmt *insert; /* one row */
+    sqlite3_stmt *commit; /* the step that syncs */
     sqlite3_stmt *rollback;
     GArray *entries;   /* struct backlog_entry: of the batch in hand */
     int wal_pages;     /* pages in the write-ahead log after the last commit */
@@ -39,20 +39,23 @@ struct embedded_reader {
     sqlite3_stmt *range; /* ?1 < seq <= ?2 */
 };
 
+/* The queue, with its three kinds of connections. The backlog and the pool may be used by any
+ * thread. */
 struct embedded {
-    struct queue queue;
-    char *path; /* immutable, like the next one */
+    struct queue queue; /* first: what the callers hold */
+    char *path;         /* immutable, like the next one */
     bool is_read_only;
     bool is_open;                     /* set when open has succeeded */
     bool is_sought;                   /* set before the first publish and receive */
     struct backlog backlog;           /* has its own lock */
     struct embedded_writer writer;    /* publisher thread only */
     struct embedded_reader *consumer; /* consumer thread only, like the next one */
-    int64_t received;
-    GMutex pool_lock; /* never held during I/O, nor with the backlog's lock */
-    GPtrArray *pool;  /* idle readers, under pool_lock */
+    int64_t received;                 /* seq of the newest message that receive has given out */
+    GMutex pool_lock;                 /* never held during I/O, nor with the backlog's lock */
+    GPtrArray *pool;                  /* idle readers, under pool_lock */
 };
 
+/* queue is the first member, so the pointers are the same. */
 static inline struct embedded *embedded_of(struct queue *q)
 {
     return (struct embedded *)q;

@@ -1,13 +1,19 @@
-/* The reading half of the embedded queue. The consumer has a connection of its own; everybody else
- * takes one out of a small pool, so that a slow reader never stands in the consumer's way. */
+/* The reading half of the embedded queue: receive, read, find, check.
+ *
+ * The consumer has a connection of its own; everybody else takes one out of a small pool, so
+ * that a slow reader never stands in the consumer's way. Every read ends its transaction at
+ * once: an open one would keep the log from starting anew and let it grow.
+ * Deliberately missing: a search by key in the file. Who waits is found in memory (backlog.h). */
 #include "queue/embedded_internal.h"
 
 #include "common/error.h"
 
+/* Bytes of bodies in one batch; the last one may pass it, so a batch is below 9 MiB. */
 #define RECEIVE_BYTES_MAX (8 * 1024 * 1024)
 #define POOL_MAX          4  /* idle connections that are kept */
 #define PROBLEMS_MAX      20 /* lines of an integrity check */
 
+/* The columns of every query for whole rows (ROW_COLUMNS in embedded_sql.c), in that order. */
 enum row_column {
     ROW_SEQ,
     ROW_RECEIVED_AT,
@@ -20,7 +26,7 @@ enum row_column {
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
-/* Borrowed until the statement moves. */
+/* Borrowed until the statement moves. NULL reads as empty. */
 static struct slice column_slice(sqlite3_stmt *row, int column)
 {
     const void *data = sqlite3_column_blob(row, column);
@@ -28,6 +34,7 @@ static struct slice column_slice(sqlite3_stmt *row, int column)
     return slice_of(data, (size_t)sqlite3_column_bytes(row, column));
 }
 
+/* The row as a message whose slices live in the arena. */
 static struct queue_message copy_row(sqlite3_stmt *row, struct arena *a)
 {
     return (struct queue_message){
@@ -41,6 +48,7 @@ static struct queue_message copy_row(sqlite3_stmt *row, struct arena *a)
     };
 }
 
+/* Sets the error for a seq that should be there and is not. Always false. */
 static bool gap_found(const struct embedded *e, int64_t seq, GError **error)
 {
     g_set_error(error, EF_ERROR, EF_ERROR_CORRUPT,
@@ -62,6 +70,7 @@ static bool read_range(const struct embedded *e, struct embedded_reader *r, int6
            (rc = sqlite3_step(r->range)) == SQLITE_ROW) {
         struct queue_message m = copy_row(r->range, a);
 
+        /* Not dense: what came before the gap is still good and is given out first. */
         if (m.seq != after + 1 + (int64_t)batch->count)
             break;
         bytes += m.body.size;
@@ -87,6 +96,7 @@ static int seek_row(struct embedded_reader *r, int64_t seq)
 
 /* ---- the pool -------------------------------------------------------------------------------- */
 
+/* The last one given back is taken first: its page cache is the warmest. */
 struct embedded_reader *embedded_take_reader(struct embedded *e, GError **error)
 {
     struct embedded_reader *r = NULL;
@@ -98,6 +108,7 @@ struct embedded_reader *embedded_take_reader(struct embedded *e, GError **error)
     return r != NULL ? r : embedded_reader_new(e, error);
 }
 
+/* Closed outside of the lock, since closing does I/O. */
 void embedded_put_reader(struct embedded *e, struct embedded_reader *r)
 {
     g_mutex_lock(&e->pool_lock);
@@ -111,6 +122,7 @@ void embedded_put_reader(struct embedded *e, struct embedded_reader *r)
 
 /* ---- the ops --------------------------------------------------------------------------------- */
 
+/* received moves only after a good read: a failed receive gives the same messages next time. */
 bool embedded_receive(struct queue *q, size_t max, int64_t wait_ms, struct arena *a,
                       struct queue_batch *out, GError **error)
 {
@@ -139,11 +151,14 @@ struct row_request {
     size_t max;              /* at most this many */
 };
 
+/* The fingerprint that led here may belong to another key, so the row's own key decides. */
 static bool is_wanted(sqlite3_stmt *row, const struct row_request *want)
 {
     return want->key == NULL || slice_equal(column_slice(row, ROW_EVENT_ID), *want->key);
 }
 
+/* Copies the wanted rows that exist into the arena, in the order of want->seqs. Any thread: works
+ * on a pooled reader. After false *out is unchanged. */
 static bool read_rows(struct embedded *e, const struct row_request *want, struct arena *a,
                       struct queue_batch *out, GError **error)
 {
@@ -155,7 +170,9 @@ static bool read_rows(struct embedded *e, const struct row_request *want, struct
         return false;
     batch.messages = ARENA_NEW(a, struct queue_message, MIN(want->count, want->max));
     for (size_t i = 0; i < want->count && batch.count < want->max; i++) {
+        /* One look-up by primary key each: the seqs asked for are few and may lie far apart. */
         rc = seek_row(r, want->seqs[i]);
+        /* A seq without a row is no error: an event may be asked for that never was. */
         if (rc == SQLITE_ROW && is_wanted(r->one, want))
             batch.messages[batch.count++] = copy_row(r->one, a);
         sqlite3_reset(r->one);
@@ -187,12 +204,14 @@ bool embedded_find(struct queue *q, struct slice key, size_t max, struct arena *
 
     want.count = backlog_find(&e->backlog, key, a, &seqs);
     want.seqs = seqs;
+    /* Most look-ups find nothing that waits and never touch the file. */
     if (want.count > 0)
         return read_rows(e, &want, a, out, error);
     *out = (struct queue_batch){0};
     return true;
 }
 
+/* One look at the right end of the table's tree, whatever its size. */
 bool embedded_last_seq(const struct embedded *e, struct embedded_reader *r, int64_t *seq,
                        GError **error)
 {
@@ -207,7 +226,8 @@ bool embedded_last_seq(const struct embedded *e, struct embedded_reader *r, int6
     return rc == SQLITE_ROW;
 }
 
-/* Appends one entry a row to the backlog; the rows must be dense from seq on. */
+/* Appends one entry a row to the backlog; the rows must be dense from seq on. Errors: CORRUPT at
+ * the first gap. */
 static bool load_entries(struct embedded *e, sqlite3_stmt *rows, int64_t seq, GError **error)
 {
     int rc;
@@ -227,6 +247,8 @@ static bool load_entries(struct embedded *e, sqlite3_stmt *rows, int64_t seq, GE
     return false;
 }
 
+/* Runs once, at the start, on the consumer's connection. The bodies are not read, so a backlog of a
+ * million costs seconds and 24 bytes each. */
 bool embedded_load_backlog(struct embedded *e, int64_t position, GError **error)
 {
     sqlite3_stmt *rows = NULL;
@@ -236,6 +258,7 @@ bool embedded_load_backlog(struct embedded *e, int64_t position, GError **error)
                                 " WHERE seq > ?1 ORDER BY seq",
                                 -1, &rows, NULL);
 
+    /* Before the first append, which counts on from there. */
     backlog_start(&e->backlog, position);
     if (rc == SQLITE_OK) {
         sqlite3_bind_int64(rows, 1, position);
@@ -249,6 +272,7 @@ bool embedded_load_backlog(struct embedded *e, int64_t position, GError **error)
 
 /* ---- check ----------------------------------------------------------------------------------- */
 
+/* Appends a finding; the list owns the text. */
 static void add_problem(const struct embedded *e, GPtrArray *problems, const char *text)
 {
     g_ptr_array_add(problems, g_strdup_printf("%s: %s", e->path, text));
@@ -278,6 +302,7 @@ static bool check_query(const struct embedded *e, sqlite3 *db, const char *sql, 
     return trouble != NULL || rc == SQLITE_DONE;
 }
 
+/* A dead queue is sick even though its file can still be read. */
 static bool check_ping(struct embedded *e, struct embedded_reader *r, GError **error)
 {
     int64_t seq;
@@ -290,7 +315,8 @@ static bool check_ping(struct embedded *e, struct embedded_reader *r, GError **e
     return embedded_last_seq(e, r, &seq, error);
 }
 
-/* What each level runs; SQLite stops after 20 findings. */
+/* What each level runs; SQLite stops after 20 findings. A level runs every query that bears its
+ * name; PING has none and is done by check_ping. */
 static const struct {
     enum queue_check level;
     const char *sql;
@@ -302,6 +328,7 @@ static const struct {
                        " FROM raw_events HAVING max(seq) - min(seq) + 1 != count(*)"},
 };
 
+/* On a pooled reader, so that a full check of a large file does not hold the consumer up. */
 bool embedded_check(struct queue *q, enum queue_check level, GPtrArray *problems, GError **error)
 {
     struct embedded *e = embedded_of(q);

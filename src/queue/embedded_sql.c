@@ -27,13 +27,16 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#define APPLICATION_ID   0x45764671 /* "EvFq" */
+#define APPLICATION_ID 0x45764671 /* "EvFq" */
+/* Raised with every change of the layout above; an older program then refuses the file
+ * (check_version). */
 #define SCHEMA_VERSION   1
 #define BUSY_MS          2000 /* how long to wait for a foreign writer, e.g. somebody's sqlite3 shell */
 #define HEAD_SIZE        100 /* of an SQLite file, https://www.sqlite.org/fileformat.html 1.3 */
 #define HEAD_VERSION     60  /* offset of user_version, big-endian */
 #define HEAD_APPLICATION 68  /* offset of application_id */
 
+/* Two steps, so that the macro's value becomes text and not its name. */
 #define TEXT_OF(x)  #x
 #define VALUE_OF(x) TEXT_OF(x)
 
@@ -55,7 +58,9 @@ static const char schema_sql[] =
                                                         "PRAGMA user_version = " VALUE_OF(
                                                             SCHEMA_VERSION) ";";
 
-/* page_size must come before the first write, journal_mode creates the file. */
+/* page_size must come before the first write, journal_mode creates the file. synchronous=FULL is
+ * the promise of publish: one sync of the log for every commit. The log is cut to 64 MiB after a
+ * burst. */
 static const char writer_sql[] = "PRAGMA page_size = 4096;"
                                  "PRAGMA journal_mode = WAL;"
                                  "PRAGMA synchronous = FULL;"
@@ -64,10 +69,13 @@ static const char writer_sql[] = "PRAGMA page_size = 4096;"
                                  "PRAGMA mmap_size = 0;"
                                  "PRAGMA temp_store = MEMORY;";
 
+/* A reader needs a page or two at a time, and there may be several of them: little cache. mmap is
+ * off in both, because a read error of a mapped file kills the process instead of returning. */
 static const char reader_sql[] = "PRAGMA cache_size = -1024;"
                                  "PRAGMA mmap_size = 0;"
                                  "PRAGMA temp_store = MEMORY;";
 
+/* Read by number: enum row_column in embedded_read.c lists the same columns. */
 #define ROW_COLUMNS                                                                                \
     "SELECT seq, received_at, event_id, correlation_id, traceparent, replay_of, body"              \
     " FROM raw_events "
@@ -82,6 +90,7 @@ struct verdict {
     const char *advice;
 };
 
+/* An extended code must stand before its primary one: the first match wins. */
 static const struct verdict verdicts[] = {
     {SQLITE_IOERR_NOMEM, EF_ERROR_RETRY, ""},
     {SQLITE_READONLY_DBMOVED, EF_ERROR_FATAL, " (the file was moved away while it was in use)"},
@@ -99,6 +108,7 @@ static const struct verdict verdicts[] = {
     {SQLITE_ERROR, EF_ERROR_CORRUPT, " (the tables are not what this program made)"},
 };
 
+/* NULL: not listed, so FATAL. */
 static const struct verdict *find_verdict(int rc)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(verdicts); i++)
@@ -128,6 +138,8 @@ static bool is_over_quota(sqlite3 *db, int rc)
     return db != NULL && rc == SQLITE_IOERR_WRITE && wal_errno(db) == EDQUOT;
 }
 
+/* The message names the file and what SQLite said; the advice is only for errors at work, since
+ * those of the start go to somebody who sits before the terminal. */
 int embedded_fail(const struct embedded *e, sqlite3 *db, int rc, const char *doing, GError **error)
 {
     const struct verdict *verdict = find_verdict(is_over_quota(db, rc) ? SQLITE_FULL : rc);
@@ -142,6 +154,7 @@ int embedded_fail(const struct embedded *e, sqlite3 *db, int rc, const char *doi
     return code;
 }
 
+/* The reset comes at once, since a statement that stands open holds its lock. */
 int embedded_run(sqlite3_stmt *statement)
 {
     int rc = sqlite3_step(statement);
@@ -152,11 +165,13 @@ int embedded_run(sqlite3_stmt *statement)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
+/* Big-endian, as all numbers of the file format. */
 static uint32_t read_u32(const unsigned char *p)
 {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
+/* Units: bytes; -1 when there is no such file, or it cannot be looked at. */
 static int64_t file_size(const char *path)
 {
     struct stat info;
@@ -164,6 +179,7 @@ static int64_t file_size(const char *path)
     return stat(path, &info) == 0 ? info.st_size : -1;
 }
 
+/* Errors: NEWER. Older schemas are the business of a migration, of which there is none yet. */
 static bool check_version(const struct embedded *e, uint32_t version, GError **error)
 {
     if (version <= SCHEMA_VERSION)
@@ -175,10 +191,12 @@ static bool check_version(const struct embedded *e, uint32_t version, GError **e
     return false;
 }
 
-/* An existing file: an SQLite file, ours (or never finished), and not newer. */
+/* An existing file: an SQLite file, ours (or never finished), and not newer. An application id of 0
+ * is a file whose first transaction never became complete. Errors: CORRUPT, NEWER. */
 static bool check_head(const struct embedded *e, const unsigned char *head, GError **error)
 {
     static const char magic[16] = "SQLite format 3";
+    /* Both numbers stand at fixed places of the first page, in every version of the format. */
     uint32_t application = read_u32(head + HEAD_APPLICATION);
 
     if (memcmp(head, magic, sizeof(magic)) != 0 ||
@@ -191,7 +209,7 @@ static bool check_head(const struct embedded *e, const unsigned char *head, GErr
 }
 
 /* There is no file, or an empty one. A log beside it holds messages that were acknowledged, and
- * SQLite would delete it. */
+ * SQLite would delete it. Errors: CORRUPT, MISSING. */
 static bool check_absent(const struct embedded *e, GError **error)
 {
     g_autofree char *wal = g_strconcat(e->path, "-wal", NULL);
@@ -209,6 +227,7 @@ static bool check_absent(const struct embedded *e, GError **error)
     return true;
 }
 
+/* Plain reads, because opening through SQLite may recover a log, and so change what is not ours. */
 bool embedded_look(const struct embedded *e, GError **error)
 {
     unsigned char head[HEAD_SIZE] = {0};
@@ -230,7 +249,8 @@ bool embedded_look(const struct embedded *e, GError **error)
     return check_head(e, head, error);
 }
 
-/* The single integer that a query gives. */
+/* The single integer that a query gives. SQLITE_OK, SQLITE_DONE when there is no row, or an error
+ * code. */
 static int query_integer(sqlite3 *db, const char *sql, int64_t *value)
 {
     sqlite3_stmt *statement;
@@ -247,6 +267,8 @@ static int query_integer(sqlite3 *db, const char *sql, int64_t *value)
     return rc;
 }
 
+/* Opens the file with extended error codes and a time-out for foreign locks. SQLite's code; *db
+ * must be closed by the caller, after an error as well. */
 static int connect_file(const struct embedded *e, int flags, sqlite3 **db)
 {
     g_autofree char *wal = g_strconcat(e->path, "-wal", NULL);
@@ -263,6 +285,7 @@ static int connect_file(const struct embedded *e, int flags, sqlite3 **db)
     return sqlite3_busy_timeout(*db, BUSY_MS);
 }
 
+/* For people who open the file with a shell; nothing reads it back. SQLite's code. */
 static int insert_meta(sqlite3 *db)
 {
     char now[RFC3339_SIZE];
@@ -278,7 +301,8 @@ static int insert_meta(sqlite3 *db)
     return rc;
 }
 
-/* Makes the tables in one transaction, when there are none. */
+/* Makes the tables in one transaction, when there are none. After an error the caller closes the
+ * connection, which rolls back. */
 static int create_schema(sqlite3 *db)
 {
     int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
@@ -292,7 +316,9 @@ static int create_schema(sqlite3 *db)
     return rc;
 }
 
-/* The version once more, now through SQLite: after an unclean end the newest head is in the log. */
+/* The version once more, now through SQLite: after an unclean end the newest head is in the log.
+ * *version 0 means that the tables are still to be made. Errors: CORRUPT, NEWER, those of
+ * reading. */
 static bool check_schema(const struct embedded *e, sqlite3 *db, int64_t *version, GError **error)
 {
     int64_t tables = 0;
@@ -311,11 +337,14 @@ static bool check_schema(const struct embedded *e, sqlite3 *db, int64_t *version
     return check_version(e, (uint32_t)*version, error);
 }
 
+/* For statements that live as long as their connection. SQLite's code. */
 static int prepare(sqlite3 *db, const char *sql, sqlite3_stmt **statement)
 {
     return sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
 }
 
+/* The four statements of a publish are prepared once: parsing SQL would cost more than the
+ * insert. */
 static int prepare_writer(struct embedded_writer *w)
 {
     int rc = prepare(w->db, "BEGIN IMMEDIATE", &w->begin);
@@ -330,6 +359,8 @@ static int prepare_writer(struct embedded_writer *w)
     return rc;
 }
 
+/* Every step hangs on the one before; after false embedded_close_writer takes the half-built
+ * rest. */
 bool embedded_open_writer(struct embedded *e, GError **error)
 {
     struct embedded_writer *w = &e->writer;
@@ -354,6 +385,7 @@ bool embedded_open_writer(struct embedded *e, GError **error)
     return rc == SQLITE_OK;
 }
 
+/* Accepts a half-built writer: NULL statements and a NULL connection are fine for SQLite. */
 void embedded_close_writer(struct embedded *e)
 {
     struct embedded_writer *w = &e->writer;
@@ -371,6 +403,7 @@ void embedded_close_writer(struct embedded *e)
     *w = (struct embedded_writer){0};
 }
 
+/* The schema is checked for every connection: a doctor has no writer that did it. */
 struct embedded_reader *embedded_reader_new(const struct embedded *e, GError **error)
 {
     struct embedded_reader *r = g_new0(struct embedded_reader, 1);
@@ -394,6 +427,7 @@ struct embedded_reader *embedded_reader_new(const struct embedded *e, GError **e
     return NULL;
 }
 
+/* Accepts a half-built reader, for the same reason. */
 void embedded_reader_free(struct embedded_reader *r)
 {
     if (r == NULL)

@@ -1,4 +1,9 @@
-/* fault: a queue that wraps another one and fails on demand. For tests. */
+/* fault: a queue that wraps another one and fails on demand. For tests.
+ *
+ * A plan for each kind of call says how many still pass and how many fail then, and with which
+ * code; queue_fault_set writes it, every call eats from it. What passes goes to the inner queue
+ * unchanged.
+ * Deliberately missing: faults of seek, stats, check and stop, which no caller has to survive. */
 #include "queue/queue.h"
 
 #include "common/error.h"
@@ -12,6 +17,7 @@ struct fault_plan {
     int code;
 };
 
+/* A queue of its own type with another one inside. Any thread, as far as the inner queue allows. */
 struct fault {
     struct queue queue;
     struct queue_ops ops; /* ours, with the inner queue's flags; immutable after open */
@@ -21,16 +27,20 @@ struct fault {
     bool is_dead; /* a publish was answered with FATAL: so is every later one */
 };
 
+/* For the error texts. */
 static const char *const call_names[QUEUE_CALL_COUNT] = {
     [QUEUE_CALL_PUBLISH] = "publish", [QUEUE_CALL_RECEIVE] = "receive", [QUEUE_CALL_ACK] = "ack",
     [QUEUE_CALL_READ] = "read",       [QUEUE_CALL_FIND] = "find",
 };
 
+/* queue is the first member, so the pointers are the same. */
 static struct fault *fault_of(struct queue *q)
 {
     return (struct fault *)q;
 }
 
+/* Sets the ordered error; always false. An ambiguous call looks to the caller like passing
+ * trouble. */
 static bool fault_answer(enum queue_call call, int code, GError **error)
 {
     g_set_error(error, EF_ERROR, code == FAULT_AMBIGUOUS ? EF_ERROR_RETRY : code,
@@ -38,7 +48,8 @@ static bool fault_answer(enum queue_call call, int code, GError **error)
     return false;
 }
 
-/* Whether this call fails, and how. */
+/* Whether this call fails, and how. Takes one from the plan. Sets *code only when it strikes. Any
+ * thread. */
 static bool fault_strikes(struct fault *f, enum queue_call call, int *code)
 {
     struct fault_plan *plan = &f->plans[call];
@@ -61,6 +72,8 @@ static bool fault_strikes(struct fault *f, enum queue_call call, int *code)
     return strikes;
 }
 
+/* Ambiguous: the batch is stored, and the caller is told that it is not. That is what a lost answer
+ * of a server looks like. */
 static bool fault_publish(struct queue *q, struct queue_message *messages, size_t count,
                           GError **error)
 {
@@ -75,7 +88,8 @@ static bool fault_publish(struct queue *q, struct queue_message *messages, size_
     return fault_answer(QUEUE_CALL_PUBLISH, code, error);
 }
 
-/* Ambiguity would lose the batch, which no backend does: it fails before the inner call. */
+/* Ambiguity would lose the batch, which no backend does: it fails before the inner call. Strikes
+ * before the wait, so a test need not sit through it. */
 static bool fault_receive(struct queue *q, size_t max, int64_t wait_ms, struct arena *a,
                           struct queue_batch *out, GError **error)
 {
@@ -87,6 +101,7 @@ static bool fault_receive(struct queue *q, size_t max, int64_t wait_ms, struct a
     return f->inner->ops->receive(f->inner, max, wait_ms, a, out, error);
 }
 
+/* Ambiguous: acknowledged, and the caller is told that it is not. */
 static bool fault_ack(struct queue *q, int64_t seq, GError **error)
 {
     struct fault *f = fault_of(q);
@@ -99,6 +114,7 @@ static bool fault_ack(struct queue *q, int64_t seq, GError **error)
     return fault_answer(QUEUE_CALL_ACK, code, error);
 }
 
+/* Passed through, like stats, check and stop below. */
 static bool fault_seek(struct queue *q, int64_t seq, GError **error)
 {
     struct queue *inner = fault_of(q)->inner;
@@ -150,6 +166,7 @@ static void fault_stop(struct queue *q)
     inner->ops->stop(inner);
 }
 
+/* The inner queue was taken at open, so it is closed here. */
 static void fault_close(struct queue *q)
 {
     struct fault *f = fault_of(q);
@@ -159,6 +176,7 @@ static void fault_close(struct queue *q)
     g_free(f);
 }
 
+/* Replaces what was ordered before for that call. */
 void queue_fault_set(struct queue *q, enum queue_call call, unsigned after, unsigned times,
                      int code)
 {
@@ -170,6 +188,8 @@ void queue_fault_set(struct queue *q, enum queue_call call, unsigned after, unsi
     g_mutex_unlock(&f->lock);
 }
 
+/* Takes options->inner. Cannot fail. The ops are copied, since the flags differ with what is
+ * wrapped. */
 static struct queue *fault_open(const struct queue_options *options, GError **error)
 {
     struct fault *f = g_new0(struct fault, 1);

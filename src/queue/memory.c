@@ -1,16 +1,22 @@
 /* memory: the queue kept in memory for the life of the process. For tests and for trying things
- * out; everything a queue promises except that it survives the end of the process. */
+ * out; everything a queue promises except that it survives the end of the process.
+ *
+ * Rows are only ever appended and never freed before close, so readers copy them under a short
+ * lock.
+ * Deliberately missing: forgetting. Acknowledged messages stay readable, as in the embedded
+ * queue. */
 #include "queue/queue.h"
 
 #include "common/error.h"
 #include "queue/backlog.h"
 
+/* Bytes of bodies in one batch, as in the embedded queue. */
 #define RECEIVE_BYTES_MAX (8 * 1024 * 1024)
 
 /* One stored message: a copy whose slices point behind itself. Immutable. */
 struct memory_row {
     struct queue_message message;
-    char bytes[];
+    char bytes[]; /* key, correlation, trace, body: one behind the other */
 };
 
 struct memory {
@@ -22,11 +28,13 @@ struct memory {
     int64_t first_seq;
 };
 
+/* queue is the first member, so the pointers are the same. */
 static struct memory *memory_of(struct queue *q)
 {
     return (struct memory *)q;
 }
 
+/* Copies the bytes to *to and moves it on; the slice points to the copy. */
 static struct slice memory_copy(char **to, struct slice from)
 {
     char *start = *to;
@@ -37,6 +45,7 @@ static struct slice memory_copy(char **to, struct slice from)
     return slice_of(start, from.size);
 }
 
+/* One allocation for the message and all its bytes. Owned by caller (g_free). */
 static struct memory_row *memory_row_new(const struct queue_message *m)
 {
     size_t size = m->key.size + m->correlation.size + m->trace.size + m->body.size;
@@ -51,6 +60,7 @@ static struct memory_row *memory_row_new(const struct queue_message *m)
     return row;
 }
 
+/* Nothing to open, nothing that could fail. Owned by caller (queue_close). */
 static struct queue *memory_open(const struct queue_options *options, GError **error)
 {
     struct memory *m = g_new0(struct memory, 1);
@@ -64,6 +74,8 @@ static struct queue *memory_open(const struct queue_options *options, GError **e
     return &m->queue;
 }
 
+/* The rows are there before the backlog tells the consumer, as a receive reads them at once. Only
+ * the admission can refuse, and it comes first: a batch is stored whole or not at all. */
 static bool memory_publish(struct queue *q, struct queue_message *messages, size_t count,
                            GError **error)
 {
@@ -93,6 +105,7 @@ static const struct memory_row *memory_row_at(const struct memory *m, int64_t se
     return g_ptr_array_index(m->rows, seq - m->first_seq);
 }
 
+/* A copy whose slices live in the arena, so that the caller's memory does not hang on ours. */
 static struct queue_message memory_message_copy(const struct memory_row *row, struct arena *a)
 {
     struct queue_message copy = row->message;
@@ -104,6 +117,7 @@ static struct queue_message memory_message_copy(const struct memory_row *row, st
     return copy;
 }
 
+/* Missing seqs are left out. Cannot fail. */
 static bool memory_read(struct queue *q, const int64_t *seqs, size_t count, struct arena *a,
                         struct queue_batch *out, GError **error)
 {
@@ -123,6 +137,7 @@ static bool memory_read(struct queue *q, const int64_t *seqs, size_t count, stru
     return true;
 }
 
+/* Waits in the backlog, then copies under the lock of the rows: never both locks at once. */
 static bool memory_receive(struct queue *q, size_t max, int64_t wait_ms, struct arena *a,
                            struct queue_batch *out, GError **error)
 {
@@ -138,6 +153,7 @@ static bool memory_receive(struct queue *q, size_t max, int64_t wait_ms, struct 
     batch.messages = ARENA_NEW(a, struct queue_message, want);
     g_mutex_lock(&m->lock);
     while (batch.count < want && bytes < RECEIVE_BYTES_MAX) {
+        /* There without fail: the backlog announces a message only when its row is stored. */
         const struct memory_row *row = memory_row_at(m, m->received + 1 + (int64_t)batch.count);
 
         bytes += row->message.body.size;
@@ -149,6 +165,7 @@ static bool memory_receive(struct queue *q, size_t max, int64_t wait_ms, struct 
     return true;
 }
 
+/* The row stays readable: the log is the store of raw events. */
 static bool memory_ack(struct queue *q, int64_t seq, GError **error)
 {
     struct memory *m = memory_of(q);
@@ -174,6 +191,7 @@ static bool memory_seek(struct queue *q, int64_t seq, GError **error)
     return true;
 }
 
+/* The backlog finds by fingerprint; the key itself decides. */
 static bool memory_find(struct queue *q, struct slice key, size_t max, struct arena *a,
                         struct queue_batch *out, GError **error)
 {
@@ -216,6 +234,7 @@ static void memory_stop(struct queue *q)
     backlog_stop(&memory_of(q)->backlog);
 }
 
+/* No call may be under way, so nothing is locked. */
 static void memory_close(struct queue *q)
 {
     struct memory *m = memory_of(q);

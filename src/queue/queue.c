@@ -1,3 +1,9 @@
+/* queue: the checked wrappers around the backends, the list of backends, and their metrics.
+ *
+ * A wrapper asserts what would be a bug of the caller (NULL, negative numbers), answers INPUT
+ * for a message that no backend could store, and counts calls that failed. So backends see valid
+ * calls only.
+ * Deliberately missing: retries. What to do about an error is the caller's to say. */
 #include "queue/queue.h"
 
 #include "common/clock.h"
@@ -17,6 +23,7 @@ enum wrapped_call {
     WRAPPED_COUNT,
 };
 
+/* Labels of queue_errors_total, in the form of the exposition format. */
 static const char *const call_labels[WRAPPED_COUNT] = {
     [WRAPPED_OPEN] = "call=\"open\"",       [WRAPPED_PUBLISH] = "call=\"publish\"",
     [WRAPPED_RECEIVE] = "call=\"receive\"", [WRAPPED_ACK] = "call=\"ack\"",
@@ -24,6 +31,7 @@ static const char *const call_labels[WRAPPED_COUNT] = {
     [WRAPPED_FIND] = "call=\"find\"",       [WRAPPED_CHECK] = "call=\"check\"",
 };
 
+/* Every backend is in this list; the contract tests run once for each. */
 static const struct queue_ops *const backends[] = {
     &queue_embedded_ops,
     &queue_memory_ops,
@@ -38,6 +46,7 @@ struct queue_metrics {
     struct metric *errors[WRAPPED_COUNT];
 };
 
+/* All errors are registered at once, so that a counter shows 0 before the first failure. */
 static struct queue_metrics *make_metrics(void)
 {
     struct queue_metrics *m = g_new0(struct queue_metrics, 1);
@@ -55,6 +64,7 @@ static struct queue_metrics *make_metrics(void)
     return m;
 }
 
+/* Made at the first call, by whichever thread comes first; the others wait for it. */
 static const struct queue_metrics *queue_metrics(void)
 {
     static struct queue_metrics *metrics; /* as long as the process, like the metrics themselves */
@@ -64,11 +74,13 @@ static const struct queue_metrics *queue_metrics(void)
     return metrics;
 }
 
+/* Any thread. */
 static void count_error(enum wrapped_call call)
 {
     metric_add(queue_metrics()->errors[call], 1);
 }
 
+/* Passes the result of a call through and counts it when it failed. */
 static bool counted(enum wrapped_call call, bool is_good)
 {
     if (!is_good)
@@ -76,6 +88,7 @@ static bool counted(enum wrapped_call call, bool is_good)
     return is_good;
 }
 
+/* The list is short and asked once a start. */
 const struct queue_ops *queue_find_backend(const char *name)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(backends); i++)
@@ -84,6 +97,7 @@ const struct queue_ops *queue_find_backend(const char *name)
     return NULL;
 }
 
+/* Owned by caller (queue_close). */
 struct queue *queue_open(const struct queue_ops *ops, const struct queue_options *options,
                          GError **error)
 {
@@ -96,7 +110,8 @@ struct queue *queue_open(const struct queue_ops *ops, const struct queue_options
     return q;
 }
 
-/* Why a message cannot be stored, NULL when it can. */
+/* Why a message cannot be stored, NULL when it can. The same limits for every backend, so that a
+ * queue can be replaced by another one. */
 static const char *message_fault(const struct queue_message *message)
 {
     if (message->body.size == 0)
@@ -114,6 +129,8 @@ static const char *message_fault(const struct queue_message *message)
     return NULL;
 }
 
+/* The whole batch is refused for one bad message, since publish is all or nothing.
+ * Errors: INPUT. */
 static bool check_messages(const struct queue_message *messages, size_t count, GError **error)
 {
     for (size_t i = 0; i < count; i++) {
@@ -128,6 +145,7 @@ static bool check_messages(const struct queue_message *messages, size_t count, G
     return true;
 }
 
+/* The duration includes the check: it is what the committer waits for. */
 bool queue_publish(struct queue *q, struct queue_message *messages, size_t count, GError **error)
 {
     const struct queue_metrics *metrics = queue_metrics();
@@ -144,6 +162,7 @@ bool queue_publish(struct queue *q, struct queue_message *messages, size_t count
     return true;
 }
 
+/* The limit on wait_ms keeps its microseconds far from an overflow. */
 bool queue_receive(struct queue *q, size_t max, int64_t wait_ms, struct arena *a,
                    struct queue_batch *out, GError **error)
 {
@@ -185,6 +204,7 @@ bool queue_find(struct queue *q, struct slice key, size_t max, struct arena *a,
     return counted(WRAPPED_FIND, q->ops->find(q, key, max, a, out, error));
 }
 
+/* Not counted: it cannot fail. */
 void queue_get_stats(struct queue *q, struct queue_stats *out)
 {
     g_assert(q != NULL && out != NULL);
@@ -203,6 +223,7 @@ void queue_stop(struct queue *q)
     q->ops->stop(q);
 }
 
+/* The backend frees itself; its ops stay. */
 void queue_close(struct queue *q)
 {
     if (q != NULL)

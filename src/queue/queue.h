@@ -27,6 +27,7 @@
 #define QUEUE_KEY_MAX     128           /* bytes of key and of correlation id */
 #define QUEUE_TRACE_MAX   256           /* bytes of traceparent */
 
+/* Slices are the caller's when published, and live in the given arena when received or read. */
 struct queue_message {
     int64_t seq;              /* set by publish */
     int64_t published_at_us;  /* wall clock, given by the publisher (arrival time) */
@@ -34,7 +35,7 @@ struct queue_message {
     struct slice correlation; /* correlation id, or empty */
     struct slice trace;       /* W3C traceparent, or empty */
     int64_t reference;        /* the publisher's number (the failure that is replayed); 0 = none */
-    struct slice body;
+    struct slice body;        /* the event as it came, 1 to QUEUE_MESSAGE_MAX bytes */
 };
 
 /* Messages received together; lives in the arena given to receive. */
@@ -43,19 +44,24 @@ struct queue_batch {
     size_t count;
 };
 
+/* A picture of one moment: by the time it is read it may have changed. */
 struct queue_stats {
     int64_t last_seq;          /* of the newest message, 0 when there never was one */
     int64_t waiting;           /* published and not acknowledged */
     int64_t oldest_waiting_us; /* its published_at_us, 0 when none waits */
 };
 
+/* What a backend can do beyond the contract; the callers branch on it. */
 enum queue_flags {
     QUEUE_KEEPS = 1,      /* acknowledged messages stay readable: the log is the raw event store */
     QUEUE_NEEDS_SEEK = 2, /* the consumer's position is kept by the store, not by the queue */
 };
 
+/* How deep a check looks: PING reads one row, QUICK the structure, FULL everything (minutes on a
+ * large file). */
 enum queue_check { QUEUE_CHECK_PING, QUEUE_CHECK_QUICK, QUEUE_CHECK_FULL };
 
+/* What open needs; each backend reads only its own. */
 struct queue_options {
     const char *folder;  /* embedded: where queue.db lives; borrowed for open */
     int64_t waiting_max; /* publish answers FULL beyond this many waiting messages; 0 = no limit */
@@ -65,6 +71,8 @@ struct queue_options {
 
 struct queue;
 
+/* The contract of a backend. Outputs are set only on success; after RETRY the same call may be made
+ * again. */
 struct queue_ops {
     const char *name; /* "embedded" */
     unsigned flags;
@@ -145,13 +153,14 @@ void queue_close(struct queue *q); /* accepts NULL */
 
 /* ---- the fault backend: a decorator for tests ------------------------------------------------ */
 
+/* The kinds of calls that can be made to fail. */
 enum queue_call {
     QUEUE_CALL_PUBLISH,
     QUEUE_CALL_RECEIVE,
     QUEUE_CALL_ACK,
     QUEUE_CALL_READ,
     QUEUE_CALL_FIND,
-    QUEUE_CALL_COUNT,
+    QUEUE_CALL_COUNT, /* not a call */
 };
 
 /* The next `times` calls of that kind, after letting `after` pass, fail with code (an ef_error)

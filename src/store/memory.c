@@ -440,9 +440,10 @@ static bool memory_retries(struct store *store, int64_t until_us, size_t max, st
     for (GTreeNode *n = g_tree_node_first(s->retries); n != NULL; n = g_tree_node_next(n)) {
         struct store_retry row = *(const struct store_retry *)g_tree_node_value(n);
 
+        if (row.due_us > until_us)
+            continue;
         row.error = arena_copy(a, row.error);
-        if (row.due_us <= until_us)
-            g_array_append_val(due, row);
+        g_array_append_val(due, row);
     }
     g_mutex_unlock(&s->lock);
     g_array_sort(due, compare_due);

@@ -17,20 +17,31 @@ struct change {
     struct store_campaign *result; /* set in the transaction */
 };
 
-/* Columns as in CAMPAIGN_COLUMNS of sqlite_db.c. All texts are copied into the arena: the columns
- * die with the next step. */
-static struct store_campaign read_campaign(sqlite3_stmt *statement, struct arena *a)
+/* Columns as in SQLITE_STORE_VERSION_COLUMNS and the two behind them. */
+struct store_campaign store_sqlite_read_campaign(sqlite3_stmt *statement)
 {
     return (struct store_campaign){
-        .id = arena_copy(a, store_db_column(statement, 0)),
-        .version = sqlite3_column_int64(statement, 1),
-        .name = arena_copy(a, store_db_column(statement, 2)),
-        .status = arena_copy(a, store_db_column(statement, 3)),
-        .document = arena_copy(a, store_db_column(statement, 4)),
+        .version = sqlite3_column_int64(statement, 0),
+        .id = store_db_column(statement, 1),
+        .name = store_db_column(statement, 2),
+        .status = store_db_column(statement, 3),
+        .document = store_db_column(statement, 4),
         .created_at_us = sqlite3_column_int64(statement, 5),
         .updated_at_us = sqlite3_column_int64(statement, 6),
         .is_deleted = sqlite3_column_int(statement, 7) != 0,
     };
+}
+
+/* All texts are copied into the arena: the columns die with the next step. */
+static struct store_campaign copy_campaign(sqlite3_stmt *statement, struct arena *a)
+{
+    struct store_campaign c = store_sqlite_read_campaign(statement);
+
+    c.id = arena_copy(a, c.id);
+    c.name = arena_copy(a, c.name);
+    c.status = arena_copy(a, c.status);
+    c.document = arena_copy(a, c.document);
+    return c;
 }
 
 /* The current version, also of a deleted campaign; version 0 when the id was never used, which is
@@ -47,7 +58,7 @@ static bool read_current(struct store_db *c, struct slice id, struct arena *a,
         return false;
     code = sqlite3_step(statement);
     if (code == SQLITE_ROW)
-        *out = read_campaign(statement, a);
+        *out = copy_campaign(statement, a);
     return store_db_end(c, statement, code, error);
 }
 
@@ -151,7 +162,7 @@ static bool read_live(struct store_db *c, struct arena *a, GArray *rows, GError 
     if (statement == NULL)
         return false;
     while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
-        struct store_campaign row = read_campaign(statement, a);
+        struct store_campaign row = copy_campaign(statement, a);
 
         g_array_append_val(rows, row);
     }

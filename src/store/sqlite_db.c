@@ -12,12 +12,6 @@
 
 #define BUSY_MS 5000 /* for other programs that hold the file, e.g. a shell */
 
-/* A campaign as callers see it, from its version v and head h: a deletion counts as the last
- * update. */
-#define CAMPAIGN_COLUMNS                                                                           \
-    "v.campaign_id, v.version, v.name, v.status, v.document, v.created_at_us, "                    \
-    "coalesce(h.deleted_at_us, v.updated_at_us), h.deleted_at_us IS NOT NULL"
-
 /* Order of the parameters = order of the values in the one function that runs the statement.
  * ST_FIND_BY_ID needs the index processed_by_id, or it would read every row: it runs only while the
  * ids are on disk. */
@@ -60,7 +54,8 @@ static const char *const statement_texts[ST_COUNT] = {
     [ST_SET_POSITION] = "UPDATE counters SET value = max(value, ?1) WHERE name = 'position'",
     [ST_GENERATION] = "SELECT value FROM counters WHERE name = 'campaign_generation'",
     [ST_CAMPAIGN_CURRENT] =
-        "SELECT " CAMPAIGN_COLUMNS " FROM campaign_heads AS h JOIN campaign_versions AS v "
+        "SELECT " SQLITE_STORE_CAMPAIGN_COLUMNS
+        " FROM campaign_heads AS h JOIN campaign_versions AS v "
         "ON v.campaign_id = h.campaign_id AND v.version = h.version WHERE h.campaign_id = ?1",
     [ST_INSERT_VERSION] =
         "INSERT INTO campaign_versions (campaign_id, version, name, status, document, "
@@ -69,10 +64,10 @@ static const char *const statement_texts[ST_COUNT] = {
     [ST_PUT_HEAD] = "INSERT OR REPLACE INTO campaign_heads (campaign_id, version) VALUES (?1,?2)",
     [ST_DELETE_HEAD] = "UPDATE campaign_heads SET deleted_at_us = ?2 WHERE campaign_id = ?1",
     /* CROSS JOIN walks the heads, which are few, in the order asked for; versions are many. */
-    [ST_LIVE_CAMPAIGNS] =
-        "SELECT " CAMPAIGN_COLUMNS " FROM campaign_heads AS h CROSS JOIN campaign_versions AS v "
-        "ON v.campaign_id = h.campaign_id AND v.version = h.version "
-        "WHERE h.deleted_at_us IS NULL ORDER BY h.campaign_id",
+    [ST_LIVE_CAMPAIGNS] = "SELECT " SQLITE_STORE_CAMPAIGN_COLUMNS
+                          " FROM campaign_heads AS h CROSS JOIN campaign_versions AS v "
+                          "ON v.campaign_id = h.campaign_id AND v.version = h.version "
+                          "WHERE h.deleted_at_us IS NULL ORDER BY h.campaign_id",
     /* What no counter holds is counted: both tables are small. */
     [ST_SUMMARY] = "SELECT name, value FROM counters UNION ALL "
                    "SELECT 'retrying', count(*) FROM retries WHERE seq <= "

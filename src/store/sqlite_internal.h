@@ -211,6 +211,21 @@ enum store_dedupe_way store_dedupe_candidates(struct store_sqlite *s, struct sli
 /* Fills the dedupe members of the summary. */
 void store_dedupe_describe(struct store_sqlite *s, struct store_summary *out);
 
+/* ---- campaigns ------------------------------------------------------------------------------- */
+
+/* What store_sqlite_read_campaign reads, of a version v: two columns follow, when it was updated
+ * and whether it is deleted. The version comes first, because the lists take column 0 as key. */
+#define SQLITE_STORE_VERSION_COLUMNS                                                               \
+    "v.version, v.campaign_id, v.name, v.status, v.document, v.created_at_us, "
+
+/* The same as callers see a campaign, with its head h: a deletion counts as the last update. */
+#define SQLITE_STORE_CAMPAIGN_COLUMNS                                                              \
+    SQLITE_STORE_VERSION_COLUMNS                                                                   \
+    "coalesce(h.deleted_at_us, v.updated_at_us), h.deleted_at_us IS NOT NULL"
+
+/* The row under the statement. Owns: texts are borrowed until its next step. */
+struct store_campaign store_sqlite_read_campaign(sqlite3_stmt *statement);
+
 /* ---- members of the ops table, by file --------------------------------------------------------
  */
 

@@ -78,23 +78,11 @@ static void read_failure(sqlite3_stmt *st, struct store_row *row)
     "f.reason, f.error, f.attempts, f.body, f.received_at_us, f.first_failed_at_us, "              \
     "f.last_failed_at_us, f.replayed_at_us, f.replay_seq"
 
-/* The same for the current version and for old ones. The version comes first, because column 0 is
- * the key; sqlite_campaigns.c reads another order. */
+/* The same for the current version and for old ones: both have the columns of a version. */
 static void read_campaign(sqlite3_stmt *st, struct store_row *row)
 {
-    row->campaign = (struct store_campaign){
-        .version = sqlite3_column_int64(st, 0),
-        .id = store_db_column(st, 1),
-        .name = store_db_column(st, 2),
-        .status = store_db_column(st, 3),
-        .document = store_db_column(st, 4),
-        .created_at_us = sqlite3_column_int64(st, 5),
-        .updated_at_us = sqlite3_column_int64(st, 6),
-        .is_deleted = sqlite3_column_int(st, 7) != 0,
-    };
+    row->campaign = store_sqlite_read_campaign(st);
 }
-
-#define CAMPAIGN_COLUMNS "v.version, v.campaign_id, v.name, v.status, v.document, v.created_at_us, "
 
 /* ---- views and filters ----------------------------------------------------------------------- */
 
@@ -115,12 +103,11 @@ static const struct view views[] = {
                        "m.seq", "m.seq DESC, m.campaign_id DESC", "matches AS m", read_match},
     [STORE_FAILURES] = {FAILURE_COLUMNS, "failed AS f", "f.id", "f.id DESC", "failed AS f",
                         read_failure},
-    [STORE_CAMPAIGNS] = {CAMPAIGN_COLUMNS
-                         "coalesce(h.deleted_at_us, v.updated_at_us), h.deleted_at_us IS NOT NULL",
+    [STORE_CAMPAIGNS] = {SQLITE_STORE_CAMPAIGN_COLUMNS,
                          "campaign_heads AS h CROSS JOIN campaign_versions AS v "
                          "ON v.campaign_id = h.campaign_id AND v.version = h.version",
                          NULL, "h.campaign_id", NULL, read_campaign},
-    [STORE_VERSIONS] = {CAMPAIGN_COLUMNS "v.updated_at_us, 0", "campaign_versions AS v",
+    [STORE_VERSIONS] = {SQLITE_STORE_VERSION_COLUMNS "v.updated_at_us, 0", "campaign_versions AS v",
                         "v.version", "v.version DESC", NULL, read_campaign},
 };
 
@@ -307,10 +294,9 @@ static sqlite3_stmt *prepare(struct store_db *c, const GString *sql, const GArra
     return NULL;
 }
 
-/* Finds the key of the last row that may be looked at, and whether there are more behind it. Counts
- * keys without looking into the rows. Fewer rows than scan_max: the floor stays 0. The second row
- * may be another match of the same event: then the page promises more, and the next one is empty.
- */
+/* Finds the key of the last row that may be looked at, and whether there are more below it. Counts
+ * keys without looking into the rows. Fewer rows than scan_max: the floor stays 0. Further matches
+ * of the floor's own event belong to this page and are passed over; they are few. */
 static bool find_floor(struct list_run *run, struct store_db *c, GError **error)
 {
     const struct view *v = run->view;
@@ -319,7 +305,7 @@ static bool find_floor(struct list_run *run, struct store_db *c, GError **error)
     int code;
 
     g_string_printf(sql,
-                    "SELECT %s FROM %s WHERE 1%s ORDER BY %s DESC LIMIT 2 OFFSET %" G_GSIZE_FORMAT,
+                    "SELECT %s FROM %s WHERE 1%s ORDER BY %s DESC LIMIT -1 OFFSET %" G_GSIZE_FORMAT,
                     v->key, v->base, run->indexed.sql->str, v->key, run->query->scan_max - 1);
     st = prepare(c, sql, run->indexed.values, error);
     if (st == NULL)
@@ -327,7 +313,9 @@ static bool find_floor(struct list_run *run, struct store_db *c, GError **error)
     code = sqlite3_step(st);
     if (code == SQLITE_ROW) {
         run->floor = sqlite3_column_int64(st, 0);
-        code = sqlite3_step(st);
+        do
+            code = sqlite3_step(st);
+        while (code == SQLITE_ROW && sqlite3_column_int64(st, 0) == run->floor);
         run->has_deeper = code == SQLITE_ROW;
     }
     if (code != SQLITE_ROW && code != SQLITE_DONE)

@@ -29,6 +29,8 @@ struct batch {
 /* What came from outside stays out of this text; the step's error is for the operator. */
 #define ERROR_TEXT_MAX 1000 /* bytes */
 
+/* A copy in the worker's arena, which outlives the run whose error it was. Cut at
+ * ERROR_TEXT_MAX. */
 static const char *keep_text(struct worker *w, const char *text)
 {
     return arena_printf(&w->arena, "%.*s", ERROR_TEXT_MAX, text);
@@ -47,7 +49,8 @@ static void condemn(struct worker *w, struct item *item, const char *message)
                                                         item->attempt, g_random_int());
 }
 
-/* INPUT. Even its failure may be refused; then a row without anything of it is the last resort. */
+/* INPUT. Even its failure may be refused; then a row without anything of it is the last resort.
+ * Each call goes one step further, so three runs at most deal with one culprit. */
 static enum range_end isolate(struct batch *b, struct item *items, size_t count,
                               const char *message)
 {
@@ -76,6 +79,7 @@ static bool note_position(struct worker *w, const struct store_summary *summary)
     return true;
 }
 
+/* Retries are few at a time, so a linear search is enough. */
 static bool has_row(const struct store_retry *rows, size_t count, int64_t seq)
 {
     for (size_t i = 0; i < count; i++)
@@ -127,7 +131,8 @@ static enum range_end recover(struct worker *w, GError **error)
     return RANGE_AGAIN;
 }
 
-/* Nothing of the range was settled (as far as we were told). */
+/* Nothing of the range was settled (as far as we were told). A CONFLICT is decided anew once; a
+ * second one in a row is treated as the fault of an item. */
 static enum range_end react(struct batch *b, struct item *items, size_t count, GError **error)
 {
     if (g_error_matches(*error, EF_ERROR, EF_ERROR_CONFLICT) && !b->is_decided_again) {

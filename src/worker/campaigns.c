@@ -7,7 +7,7 @@
 #define GENERATION_NONE (-1)
 
 /* Documents are checked before they are stored, so one that does not parse was written by another
- * version or by hand. It must not stop the others. */
+ * version or by hand. It must not stop the others. The set takes the parsed campaign. */
 static void add_campaign(struct campaign_set *set, const struct store_campaign *stored)
 {
     struct problems problems;
@@ -27,6 +27,7 @@ static void add_campaign(struct campaign_set *set, const struct store_campaign *
     problems_done(&problems);
 }
 
+/* The new set is complete before the old one is let go: a batch never sees half a change. */
 bool campaigns_refresh(struct store *store, struct campaign_set **set, GError **error)
 {
     int64_t known = *set != NULL ? campaign_set_generation(*set) : GENERATION_NONE;

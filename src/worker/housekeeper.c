@@ -1,4 +1,8 @@
-/* housekeeper: one thread, one round a second, no state of its own but the gauges. */
+/* housekeeper: one thread, one round a second, no state of its own but the gauges.
+ *
+ * What it reads is either in memory (queue, process) or one row (store). An error costs one
+ * round: the gauges keep their values and the next round tries again.
+ * Deliberately missing: alarms. What a value means is for whoever watches the metrics. */
 #include "worker/housekeeper.h"
 
 #include <unistd.h>
@@ -9,6 +13,7 @@
 
 #define INTERVAL_DEFAULT_MS 1000
 
+/* Index into gauge_texts and the struct's gauges. */
 enum gauge {
     GAUGE_QUEUE_DEPTH,
     GAUGE_OLDEST_WAITING,
@@ -119,13 +124,15 @@ static double open_fds(void)
     return count;
 }
 
+/* Two small files of /proc; where they are missing the gauges show 0. */
 static void look_at_process(struct housekeeper *h)
 {
     metric_set(h->gauges[GAUGE_RESIDENT], resident_memory());
     metric_set(h->gauges[GAUGE_OPEN_FDS], open_fds());
 }
 
-/* false = stopped. */
+/* false = stopped. Until the next round is due, or until stop, whatever comes first. The clock is
+ * the monotonic one, so a changed wall clock neither hurries nor delays a round. */
 static bool wait_for_next(struct housekeeper *h)
 {
     int64_t until_us = g_get_monotonic_time() + h->options.interval_ms * 1000;
@@ -140,6 +147,8 @@ static bool wait_for_next(struct housekeeper *h)
     return answer;
 }
 
+/* The first round comes before the first wait: the metrics are complete as soon as the server
+ * answers. */
 static void *housekeeper_main(void *user)
 {
     struct housekeeper *h = user;

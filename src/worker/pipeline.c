@@ -1,4 +1,9 @@
-/* pipeline: the slots of a batch and the run over them. */
+/* pipeline: the slots of a batch and the run over them.
+ *
+ * A slot belongs to one message of the batch in hand and keeps its buffers for the next. A run
+ * resets what the steps decide and goes through the table of steps; the first one that fails
+ * ends it, and since settle is the last step and the only one that writes, nothing has happened
+ * then. */
 #include "worker/pipeline.h"
 
 #include "common/clock.h"
@@ -24,6 +29,7 @@ static guint item_hash(gconstpointer key)
     return (guint)item->fingerprint;
 }
 
+/* The identity of an event is (source, event_id), compared byte by byte. */
 static gboolean item_is_same_event(gconstpointer a, gconstpointer b)
 {
     const struct event *left = &((const struct item *)a)->event;
@@ -131,8 +137,12 @@ bool pipeline_run(struct pipeline *p, size_t from, size_t count, GError **error)
     struct item *items = p->items + from;
 
     g_assert(from + count <= p->count);
+    /* Everything the last run decided is forgotten, texts and matches with it; verdicts are not
+     * ours and live in the worker's arena. */
     arena_reset(&p->arena);
     p->tally = (struct pipeline_tally){0};
+    /* One time for the whole run: events that are settled together were processed at the same
+     * moment. */
     p->now_us = clock_now_us();
     for (size_t i = 0; i < count; i++)
         item_reset(&items[i]);

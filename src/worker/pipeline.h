@@ -60,10 +60,10 @@ struct item {
     uint64_t fingerprint; /* of (source, event_id) */
     const char *reason;   /* FAILED, RETRY */
     const char *error;
-    int64_t duplicate_of;
-    int64_t retry_at_us;
-    struct slice correlation;
-    int64_t processed_at_us;
+    int64_t duplicate_of;              /* seq of the message that stands; DUPLICATE only */
+    int64_t retry_at_us;               /* wall clock; RETRY only */
+    struct slice correlation;          /* in the message, the event or correlation_buffer below */
+    int64_t processed_at_us;           /* wall clock of the run */
     const struct store_match *matches; /* live in the pipeline's arena */
     size_t match_count;
 
@@ -71,7 +71,7 @@ struct item {
     struct flat flat; /* of this slot; grown once, kept while small */
 };
 
-/* How a range ended, for the metrics. */
+/* How a range ended, for the metrics. Of one run; a duplicate or a failure counts no match. */
 struct pipeline_tally {
     uint64_t processed, failed, duplicate, retried, matches;
 };

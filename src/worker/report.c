@@ -1,4 +1,8 @@
-/* report: metrics and log lines of what was settled. Never a payload. */
+/* report: metrics and log lines of what was settled. Never a payload.
+ *
+ * Called after the commit, so a counter never runs ahead of the store. Counters are added once
+ * for a range and histograms once for each run of equal values: their cost does not grow with
+ * the load. */
 #include "common/clock.h"
 #include "common/log.h"
 #include "worker/worker_private.h"
@@ -61,9 +65,11 @@ static void observe_lag(struct worker *w, const struct item *items, size_t count
     }
 }
 
-/* The error text may quote the event, so it stays in the table; the log names where to look. */
+/* The error text may quote the event, so it stays in the table; the log names where to look. One
+ * line for each event that did not make it; the others are counted only. */
 static void log_end(const struct item *item)
 {
+    /* What could not be decoded is named by the key under which the intake took it. */
     struct slice event_id = item->has_event ? item->event.event_id : item->message->key;
 
     if (item->kind == STORE_FAILED)
@@ -79,6 +85,7 @@ static void log_end(const struct item *item)
 void report_settled(struct worker *w, const struct item *items, size_t count)
 {
     const struct pipeline_tally *tally = &w->pipeline.tally;
+    /* Of the whole batch so far: an event is not done before its commit is. */
     double duration = seconds_between(w->pipeline.begun_us, clock_monotonic_us());
 
     metric_add(w->metrics.processed, tally->processed);

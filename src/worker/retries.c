@@ -43,7 +43,8 @@ static bool is_due(const struct worker *w, const struct store_retry *row, int64_
     return row->due_us <= now_us || row->due_us - now_us > longest_us;
 }
 
-/* Moves what can be tried now to the front; returns how many, and when to look again. */
+/* Moves what can be tried now to the front; returns how many, and when to look again. *next_us:
+ * monotonic, INT64_MAX when nothing is left to wait for. */
 static size_t choose_due(const struct worker *w, struct store_retry *rows, size_t count,
                          int64_t *next_us)
 {
@@ -65,6 +66,7 @@ static size_t choose_due(const struct worker *w, struct store_retry *rows, size_
     return due;
 }
 
+/* For qsort; a difference of two int64_t could overflow an int. */
 static int compare_seq(const void *a, const void *b)
 {
     int64_t left = ((const struct store_retry *)a)->seq;
@@ -83,7 +85,8 @@ static void load_lost(struct worker *w, const struct store_retry *row)
                      STORE_FAILED, "message_lost", "the queue does not have the message any more");
 }
 
-/* Both ascend by seq. */
+/* Both ascend by seq. A row without its message is loaded as lost, so that every row leaves the
+ * table in the end. */
 static void load_all(struct worker *w, const struct store_retry *rows, size_t count,
                      const struct queue_batch *messages)
 {
@@ -139,6 +142,8 @@ bool retries_run(struct worker *w)
     arena_reset(&w->arena);
     if (!fetch_rows(w, &rows, &count))
         return false;
+    /* Only the first look after an unclean end is suspicious; what fails later has a verdict of its
+     * own. */
     w->suspects_retries = false;
     count = choose_due(w, rows, count, &w->next_retry_us);
     if (count == 0)

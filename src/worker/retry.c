@@ -2,6 +2,7 @@
  * double, whose 53 bits hold any limit up to a year. */
 #include "worker/retry.h"
 
+/* Three quarters of the delay are sure, up to one half of it is random: that is +-25 %. */
 int64_t retry_delay_us(int64_t first_ms, int64_t limit_ms, int attempt, uint32_t random)
 {
     int64_t delay_us = first_ms * 1000;

@@ -1,7 +1,8 @@
 /* step_decode: the bytes of each message become a flat document. */
 #include "worker/steps.h"
 
-/* How much of the body flat_parse has not eaten, white space aside. */
+/* Whether something other than white space follows the document, whose first `used` bytes
+ * flat_parse has read. */
 static bool has_rest(struct slice body, size_t used)
 {
     const char *end = body.data + body.size;
@@ -9,7 +10,8 @@ static bool has_rest(struct slice body, size_t used)
     return json_scan_space(body.data + used, end) != end;
 }
 
-/* The flat stays valid until the slot is used again: match needs it. */
+/* The flat stays valid until the slot is used again: match needs it. Broken JSON is final: no later
+ * attempt reads it differently. */
 static void decode(struct pipeline *p, struct item *item)
 {
     g_autoptr(GError) error = NULL;

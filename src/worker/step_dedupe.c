@@ -7,7 +7,8 @@
 
 #include <inttypes.h>
 
-/* The copy's end, given the event that stands. */
+/* The copy's end, given the event that stands. A copy with the same body is a duplicate; one with
+ * another body is a mistake of the sender and fails. */
 static void end_copy(struct pipeline *p, struct item *item, bool is_same, int64_t first_seq)
 {
     if (!is_same) {
@@ -23,7 +24,8 @@ static void end_copy(struct pipeline *p, struct item *item, bool is_same, int64_
     item->duplicate_of = first_seq;
 }
 
-/* New to the store: the first of its identity in the range stands, the others are its copies. */
+/* New to the store: the first of its identity in the range stands, the others are its copies. Items
+ * come in the order of seq, so the first one seen is the one that arrived first. */
 static void compare_in_range(struct pipeline *p, struct item *item)
 {
     const struct item *first = g_hash_table_lookup(p->firsts, item);
@@ -37,6 +39,7 @@ static void compare_in_range(struct pipeline *p, struct item *item)
              first->message->seq);
 }
 
+/* The item's end, or none: an event that is new stays open for the next steps. */
 static void decide(struct pipeline *p, struct item *item, const struct store_seen *seen)
 {
     if (seen->kind == STORE_SEEN_NEW)
@@ -47,7 +50,8 @@ static void decide(struct pipeline *p, struct item *item, const struct store_see
         end_copy(p, item, seen->kind == STORE_SEEN_SAME, seen->seq);
 }
 
-/* The items that are asked about, in order, with their keys beside them. */
+/* The items that are asked about, in order, with their keys beside them. Returns how many there
+ * are; both arrays have room for count. */
 static size_t collect(struct item *items, size_t count, struct store_key *keys, struct item **open)
 {
     size_t n = 0;

@@ -4,7 +4,8 @@
 #include "worker/steps.h"
 
 /* The intake has chosen the correlation id; a message that came without gets the same one that the
- * intake would have made. */
+ * intake would have made. The answer points into the message, the event or the item's own buffer:
+ * it lives as long as they do. */
 static struct slice correlation_of(struct item *item)
 {
     struct slice trace_id = {0};

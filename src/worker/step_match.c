@@ -1,4 +1,7 @@
-/* step_match: every campaign whose rules match; the event is then processed. */
+/* step_match: every campaign whose rules match; the event is then processed.
+ *
+ * An event without a match is processed as well: that no campaign wanted it is a result, too.
+ * The probe and the crash are the fault points of the tests; without them this step cannot fail. */
 #include "common/error.h"
 #include "worker/steps.h"
 

@@ -1,4 +1,7 @@
-/* step_settle: writes every end of the range, and the position, in one transaction. */
+/* step_settle: writes every end of the range, and the position, in one transaction.
+ *
+ * That is what makes the engine exact: an event's effects, the mark that it was seen and the
+ * place in the queue become durable together or not at all, so no crash can separate them. */
 #include "common/clock.h"
 #include "worker/steps.h"
 
@@ -54,6 +57,7 @@ static void put_outcome(const struct pipeline *p, const struct item *item, int64
         put_failure(o, item);
 }
 
+/* Sums without branches: every item of a range passes here. */
 static void count_outcome(struct pipeline_tally *tally, const struct item *item)
 {
     tally->processed += item->kind == STORE_PROCESSED;
@@ -66,11 +70,15 @@ static void count_outcome(struct pipeline_tally *tally, const struct item *item)
 bool step_settle(struct pipeline *p, struct item *items, size_t count, GError **error)
 {
     struct store_outcome *outcomes = ARENA_NEW(&p->arena, struct store_outcome, count);
+    /* A range in which everything was settled before has nothing to write: its position is durable,
+     * too. */
     struct store_settlement what = {.outcomes = outcomes};
     /* What the event waited in the worker for its decision; the commit is not part of it, since it
      * is written by it. */
     int64_t processing_us = clock_monotonic_us() - p->begun_us;
 
+    /* The last item's seq, settled or not: ranges go in order, so everything before it has its
+     * end. */
     if (p->moves_position)
         what.position = items[count - 1].message->seq;
     for (size_t i = 0; i < count; i++) {

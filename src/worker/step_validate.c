@@ -2,7 +2,8 @@
  * breaks one here came another way into the queue, or the rules have changed since. */
 #include "worker/steps.h"
 
-/* The arrival time is the message's, so a retry judges a time stamp as the first attempt did. */
+/* The arrival time is the message's, so a retry judges a time stamp as the first attempt did. All
+ * broken rules are collected, so one look at the failure shows everything that is to be mended. */
 static void validate(struct pipeline *p, struct item *item)
 {
     g_autofree char *text = NULL;

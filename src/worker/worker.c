@@ -14,6 +14,7 @@
 #include "worker/retry.h"
 #include "worker/worker_private.h"
 
+/* Asked once a round and never in the middle of a batch. Any thread. */
 static bool is_stopping(struct worker *w)
 {
     bool answer;
@@ -77,7 +78,8 @@ bool worker_recover(struct worker *w, GError **error)
     return answer;
 }
 
-/* Where the last life ended; what comes again up to there is known to be settled. */
+/* Where the last life ended; what comes again up to there is known to be settled. Waits for the
+ * store as long as its trouble may pass. false = the thread must end. */
 static bool load_position(struct worker *w)
 {
     struct store_summary summary = {0};
@@ -113,7 +115,8 @@ static bool receive(struct worker *w, struct queue_batch *batch)
     return true;
 }
 
-/* Tells the queue how far it may forget. Passing trouble is no matter: the next ack says it too. */
+/* Tells the queue how far it may forget. Passing trouble is no matter: the next ack says it too.
+ * What lies behind the position stays unacknowledged: after a restart it comes again. */
 static bool ack(struct worker *w, const struct queue_batch *batch)
 {
     int64_t seq = MIN(w->position, batch->messages[batch->count - 1].seq);
@@ -138,6 +141,7 @@ static void load_batch(struct worker *w, const struct queue_batch *batch)
     metric_observe(w->metrics.batch_size, (double)batch->count);
 }
 
+/* One round: what waits is received, processed and acknowledged. false = the thread must end. */
 static bool run_received(struct worker *w)
 {
     struct queue_batch batch = {0};
@@ -157,6 +161,7 @@ static bool run_received(struct worker *w)
     return ack(w, &batch) && is_whole;
 }
 
+/* Retries go first in a round: they have waited longest, and new messages keep coming. */
 static void *worker_main(void *user)
 {
     struct worker *w = user;

@@ -17,6 +17,7 @@
 /* An idle worker goes round at least this often: campaign changes, retries, stop. */
 #define WORKER_IDLE_MS 500
 
+/* Registered once, owned by the metrics; any thread may add. */
 struct worker_metrics {
     struct metric *processed, *failed, *duplicate, *retried, *matches;
     struct metric *active_workers;
@@ -26,9 +27,9 @@ struct worker_metrics {
 struct worker {
     struct queue *queue;
     struct store *store;
-    GThread *thread;
-    GMutex lock;
-    GCond wake;
+    GThread *thread;  /* joined by worker_stop */
+    GMutex lock;      /* guards is_stopping, nothing else */
+    GCond wake;       /* ends a pause when is_stopping is set */
     bool is_stopping; /* under lock */
     /* The rest: the worker's thread only. */
     struct worker_options options;

@@ -224,6 +224,28 @@ static void the_matches_of_one_event_are_not_parted(struct world *w)
                 .event_id = SLICE("e2"));
 }
 
+/* The floor falls into the middle of an event's matches: the page has them all, and promises more
+ * only when there is another event. */
+static void a_bounded_scan_of_matches_ends_with_the_last_event(struct world *w)
+{
+    g_autoptr(GArray) rows = g_array_new(FALSE, FALSE, sizeof(struct store_row));
+    struct store_query q = {
+        .view = STORE_MATCHES, .customer_id = SLICE("c1"), .limit = 10, .scan_max = 1};
+    struct store_page page;
+
+    settle_matched(w, 1, "e1", "a b c");
+    settle_matched(w, 2, "e2", "a b");
+    page = list_page(w, &q, rows);
+    g_assert_cmpuint(page.count, ==, 2);
+    g_assert_true(page.has_more);
+    g_assert_cmpint(page.next, ==, 2);
+    q.before = page.next;
+    page = list_page(w, &q, rows);
+    g_assert_cmpuint(page.count, ==, 3);
+    g_assert_false(page.has_more);
+    g_assert_cmpint(page.next, ==, 0);
+}
+
 /* ---- failures -------------------------------------------------------------------------------- */
 
 static void failures_are_filtered(struct world *w)
@@ -392,6 +414,7 @@ static const struct promise promises[] = {
     PROMISE(matches_come_newest_first),
     PROMISE(matches_are_filtered),
     PROMISE(the_matches_of_one_event_are_not_parted),
+    PROMISE(a_bounded_scan_of_matches_ends_with_the_last_event),
     PROMISE(failures_are_filtered),
     PROMISE(campaigns_come_by_id),
     PROMISE(a_campaign_is_found_even_when_deleted),

@@ -223,6 +223,17 @@ static void near_the_limit_the_index_stays_on_disk(struct world *w)
     assert_range(w, 1, 40);
 }
 
+/* The counter promised fewer rows than there are, so the limit is met only on the way. */
+static void a_limit_met_while_loading_moves_the_index_to_disk(struct world *w)
+{
+    settle_range(w, 1, 60);
+    run_shell(w, "UPDATE counters SET value = 1 WHERE name = 'processed'");
+    reopen_with_limit(w, 64 * 16);
+    g_assert_true(summary(w).dedupe_on_disk);
+    g_assert_cmpint(summary(w).dedupe_memory, ==, 0);
+    assert_range(w, 1, 60);
+}
+
 /* More sources than are remembered: a look-up without source then reads the rows. */
 static void a_look_up_without_source_works_with_any_number_of_sources(struct world *w)
 {
@@ -575,6 +586,7 @@ static const struct promise promises[] = {
     PROMISE(past_its_limit_the_index_moves_to_disk),
     PROMISE(with_room_the_index_returns_to_memory),
     PROMISE(near_the_limit_the_index_stays_on_disk),
+    PROMISE(a_limit_met_while_loading_moves_the_index_to_disk),
     PROMISE(a_look_up_without_source_works_with_any_number_of_sources),
     PROMISE(a_newer_schema_is_left_untouched),
     PROMISE(what_is_no_database_is_named),

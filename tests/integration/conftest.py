@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 BINARY = os.environ.get("EF_BINARY", str(ROOT / "build/checked/eventflow"))
 DEADLINE = 30  # seconds for any condition; sanitizer builds on busy machines are slow
-_next_port = [20000 + os.getpid() % 5000]
+_next_port = [20000 + os.getpid() % 10000]
 
 
 def free_port():

@@ -1,7 +1,8 @@
 """The command line's client side: send, campaign, events, failed."""
 import json
+import subprocess
 
-from conftest import event, free_port, run
+from conftest import BINARY, event, free_port, run
 
 CAMPAIGN = {"id": "c", "name": "Over 50", "rules": {
     "event_type": ["purchase"], "payload": {"amount": [{"numeric": [">", 50]}]}}}
@@ -59,7 +60,8 @@ def test_campaign_apply_list_show_delete(server, tmp_path):
     path.write_text(json.dumps({**CAMPAIGN, "rules": {"were": ["x"]}}))
     bad = run("campaign", "apply", path, "--url", server.url)
     assert bad.returncode == 65 and "#/rules/were" in bad.stderr
-    assert run("campaign", "delete", "c", "--url", server.url).returncode == 0
+    deleted = run("campaign", "delete", "c", "--json", "--url", server.url)
+    assert deleted.returncode == 0 and json.loads(deleted.stdout) == {"deleted": ["c"]}
     assert run("campaign", "show", "c", "--url", server.url).returncode != 0
     assert server.get("/campaigns/c").status == 404
 
@@ -76,3 +78,25 @@ def test_events_show_and_failed_replay(server):
     assert "event_id_conflict" in failed.stdout and "e-1" in failed.stdout
     assert run("failed", "replay", "--all", "--url", server.url).returncode == 0
     assert server.wait_idle()["replayed"] == 1
+
+
+def test_a_lost_summary_is_no_success(server):
+    """Everything is accepted, but nobody can read so."""
+    with open("/dev/full", "w") as full:
+        result = subprocess.run([BINARY, "send", "-", "--url", server.url], text=True, timeout=120,
+                                input=lines(event("lost-1")), stdout=full, stderr=subprocess.PIPE)
+    assert result.returncode == 74
+    assert server.wait_idle()["processed"] == 1
+
+
+def test_the_form_of_config_may_stand_anywhere():
+    setting = "--listen=127.0.0.1:18080"
+    assert json.loads(run("config", setting, "--json").stdout)["listen"] == "127.0.0.1:18080"
+    for form in ("--env", "--markdown"):
+        plain = run("config", form)
+        assert plain.returncode == 0 and run("config", setting, form).stdout == plain.stdout
+        for wrong in ("--lisen=127.0.0.1:1", "word", "--json"):
+            result = run("config", form, wrong)
+            assert result.returncode == 78 and result.stdout == "" and wrong[:7] in result.stderr
+        assert run("config", form, env={"EVENTFLOW_LISTEN": "nonsense"}).stdout == plain.stdout
+    assert run("config", setting, "--help").stdout.startswith("Usage: eventflow config")

@@ -1,4 +1,6 @@
 """The dead letter: poison is isolated, three attempts, replay, bulk replay."""
+import threading
+
 import pytest
 from conftest import event, wait_until
 
@@ -56,6 +58,39 @@ def test_bulk_replay_takes_filters_and_a_limit(server):
     assert server.post("/failed-events/replay", {"limit": 0}).status == 422
     summary = server.wait_idle()
     assert summary["replayed"] == 2
+
+
+def test_a_failure_is_replayed_once_however_often_it_is_asked_for(server):
+    conflicts(server, 3)
+    ids = [f["id"] for f in server.get("/failed-events").json["failed_events"]]
+    statuses = []
+
+    def ask():
+        statuses.append(server.request("POST", f"/failed-events/{ids[0]}/replay").status)
+        server.post("/failed-events/replay", {"reason": "event_id_conflict", "event_id": "f-1"})
+
+    threads = [threading.Thread(target=ask) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert statuses.count(202) == 1 and statuses.count(409) == 11
+    summary = server.wait_idle()
+    assert summary["replayed"] >= 2
+    assert server.request("POST", f"/failed-events/{ids[0]}/replay").status == 409
+    assert server.get(f"/failed-events/{ids[0]}").json["replay_seq"] > 0
+
+
+def test_large_failures_are_replayed_in_parts(server):
+    text = "x" * 400_000
+    server.send(*[event(f"l-{i}") for i in range(7)])
+    server.wait_idle()
+    for i in range(7):
+        server.send(event(f"l-{i}", payload={"text": text}))
+    server.wait_idle()
+    answer = server.post("/failed-events/replay", {"reason": "event_id_conflict"})
+    assert answer.status == 202 and answer.json == {"replayed": 7, "has_more": False}
+    assert server.wait_idle()["replayed"] == 7
 
 
 def test_an_event_that_crashes_the_process_is_found_and_set_aside(make_server):

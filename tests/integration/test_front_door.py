@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
+from conftest import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROGRAM = os.environ.get("EF_BINARY", str(ROOT / "build/checked/eventflow"))
@@ -43,19 +44,13 @@ def wait_until(condition, what):
 # ---- the server ------------------------------------------------------------------------------
 
 
-def free_port(family=socket.AF_INET, host="127.0.0.1"):
-    with socket.socket(family) as probe:
-        probe.bind((host, 0))
-        return probe.getsockname()[1]
-
-
 class Door:
     """A running server."""
 
     def __init__(self, folder, flags, small=False, descriptors=None, host="127.0.0.1"):
         self.host = host
         self.family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self.port, self.metrics_port = free_port(self.family, host), free_port()
+        self.port, self.metrics_port = free_port(), free_port()
         self.small = small or IS_SMALL
         self.log_path = Path(folder) / "server.log"
         address = f"[{host}]" if ":" in host else host
@@ -865,10 +860,11 @@ def test_too_many_waiting_look_ups_are_503(start_small):
 
 
 def test_ipv6_is_served(start):
-    try:
-        free_port(socket.AF_INET6, "::1")
-    except OSError:
-        pytest.skip("this machine has no IPv6")
+    with socket.socket(socket.AF_INET6) as probe:
+        try:
+            probe.bind(("::1", free_port()))
+        except OSError:
+            pytest.skip("this machine has no IPv6")
     assert start(host="::1").ask(post(event(1))).status == 202
 
 

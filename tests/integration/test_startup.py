@@ -56,7 +56,7 @@ def test_a_folder_in_use_is_73_and_names_the_pid(server):
 
 def test_a_port_in_use_is_refused(tmp_path):
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+        taken.bind(("127.0.0.1", free_port()))
         taken.listen()
         result = run("serve", "--listen", f"127.0.0.1:{taken.getsockname()[1]}",
                      "--metrics-listen", f"127.0.0.1:{free_port()}", "--data", tmp_path / "d")

@@ -5,15 +5,13 @@
  * The functions here bear GLib's names and keep its promises, and the linker meets them first.
  *
  * GLib's calls to itself stay inside GLib: a GMutex or GCond of ours must not be handed to a
- * function of GLib that locks it. GRecMutex, GRWLock and GOnce are not here since nothing of ours
- * uses them: whoever does sees false races and adds them. */
-#include <dlfcn.h>
+ * function of GLib that locks it. What we do not use is not here: whoever starts to use GRecMutex,
+ * GRWLock, GOnce or more of GAsyncQueue (which would crash) adds it. */
 #include <errno.h>
 #include <pthread.h>
 #include <time.h>
 
 #include <glib.h>
-#include <sanitizer/tsan_interface.h>
 
 /* One lock for all g_once_init_enter; recursive, as one initialisation may need another. */
 static pthread_mutex_t once_lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
@@ -157,24 +155,43 @@ gboolean(g_atomic_ref_count_dec)(gatomicrefcount *count)
     return __atomic_fetch_sub(count, 1, __ATOMIC_ACQ_REL) == 1;
 }
 
-/* GLib's own queue does the work; what the sanitizer must learn is that whatever came before the
- * push of an item comes before what follows its pop. */
+/* GAsyncQueue, as far as we use it; GLib's would keep its lock to itself. */
+struct _GAsyncQueue {
+    GMutex lock;
+    GCond arrived;
+    GQueue items;
+};
+
+GAsyncQueue *g_async_queue_new(void)
+{
+    return g_new0(GAsyncQueue, 1);
+}
+
+/* There is no g_async_queue_ref here, so this was the only reference. */
+void g_async_queue_unref(GAsyncQueue *queue)
+{
+    g_queue_clear(&queue->items);
+    g_cond_clear(&queue->arrived);
+    g_mutex_clear(&queue->lock);
+    g_free(queue);
+}
+
 void g_async_queue_push(GAsyncQueue *queue, gpointer data)
 {
-    void (*push)(GAsyncQueue *, gpointer);
-
-    *(void **)&push = dlsym(RTLD_NEXT, "g_async_queue_push");
-    __tsan_release(data);
-    push(queue, data);
+    g_mutex_lock(&queue->lock);
+    g_queue_push_head(&queue->items, data);
+    g_cond_signal(&queue->arrived);
+    g_mutex_unlock(&queue->lock);
 }
 
 gpointer g_async_queue_pop(GAsyncQueue *queue)
 {
-    gpointer (*pop)(GAsyncQueue *);
     void *data;
 
-    *(void **)&pop = dlsym(RTLD_NEXT, "g_async_queue_pop");
-    data = pop(queue);
-    __tsan_acquire(data);
+    g_mutex_lock(&queue->lock);
+    while (g_queue_is_empty(&queue->items))
+        g_cond_wait(&queue->arrived, &queue->lock);
+    data = g_queue_pop_tail(&queue->items);
+    g_mutex_unlock(&queue->lock);
     return data;
 }

@@ -87,7 +87,7 @@ CREATE TABLE retries (
     attempt            INTEGER NOT NULL, -- attempts made or begun so far
     due_us             INTEGER NOT NULL,
     first_failed_at_us INTEGER NOT NULL,
-    reason             TEXT    NOT NULL,
+    reason             TEXT    NOT NULL, -- for people who look into the file; never read by us
     error              TEXT    NOT NULL
 ) STRICT;
 

@@ -22,8 +22,7 @@ static void set_up(struct fixture *f, gconstpointer data)
     document = json_parse(slice_of(f->text->str, f->text->len), &f->arena, &error);
     g_assert_no_error(error);
     f->paths = json_get(document, SLICE("paths"));
-    f->parameters =
-        json_get(json_get(document, SLICE("components")), SLICE("parameters"));
+    f->parameters = json_get(json_get(document, SLICE("components")), SLICE("parameters"));
     g_assert_nonnull(f->paths);
 }
 
@@ -46,8 +45,7 @@ static void every_route_is_described(struct fixture *f, gconstpointer data)
     (void)data;
     for (size_t i = 0; i < ROUTE_COUNT; i++)
         if (described(f, &ROUTES[i]) == NULL)
-            g_error("openapi.json lacks %s %s", http_method_name(ROUTES[i].method),
-                    ROUTES[i].path);
+            g_error("openapi.json lacks %s %s", http_method_name(ROUTES[i].method), ROUTES[i].path);
 }
 
 static const struct route *find_route(struct slice path, struct slice method)
@@ -124,8 +122,8 @@ static void media_types_are_the_same(struct fixture *f, gconstpointer data)
     (void)data;
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
         g_auto(GStrv) known = g_strsplit(ROUTES[i].media != NULL ? ROUTES[i].media : "", " ", -1);
-        const struct json_value *content = json_get(
-            json_get(described(f, &ROUTES[i]), SLICE("requestBody")), SLICE("content"));
+        const struct json_value *content =
+            json_get(json_get(described(f, &ROUTES[i]), SLICE("requestBody")), SLICE("content"));
 
         g_assert_cmpuint(content != NULL ? content->count : 0, ==, g_strv_length(known));
         for (char **m = known; *m != NULL; m++)

@@ -117,6 +117,31 @@ static void test_connection_is_used_again(void)
     fake_server_done(&s);
 }
 
+/* libcurl would call it a form otherwise. */
+static void test_request_without_type_names_none(void)
+{
+    static const char *const methods[] = {"POST", "DELETE"};
+    const char *answer = FAKE_ANSWER("200 OK", "Content-Length: 2\r\n", "ok");
+    struct fake_server s;
+    struct client *c;
+
+    fake_server_start(&s, WORDS(answer, answer));
+    c = connect_to(s.url);
+    for (size_t i = 0; i < G_N_ELEMENTS(methods); i++) {
+        struct client_response response;
+
+        exchange(c, &(struct client_request){.method = methods[i], .path = "/"}, &response);
+        client_response_done(&response);
+    }
+    client_free(c);
+    fake_server_stop(&s);
+    for (guint i = 0; i < G_N_ELEMENTS(methods); i++) {
+        g_assert_null(strstr(fake_server_request(&s, i), "Content-Type"));
+        g_assert_nonnull(strstr(fake_server_request(&s, i), "Content-Length: 0"));
+    }
+    fake_server_done(&s);
+}
+
 static void test_hang_up_is_worth_another_try(void)
 {
     struct fake_server s;
@@ -168,6 +193,8 @@ int main(int argc, char **argv)
                     test_answer_has_status_body_and_headers);
     g_test_add_func("/client/body_type_and_headers_are_sent", test_body_type_and_headers_are_sent);
     g_test_add_func("/client/connection_is_used_again", test_connection_is_used_again);
+    g_test_add_func("/client/request_without_type_names_none",
+                    test_request_without_type_names_none);
     g_test_add_func("/client/hang_up_is_worth_another_try", test_hang_up_is_worth_another_try);
     g_test_add_func("/client/nobody_listening_is_worth_another_try",
                     test_nobody_listening_is_worth_another_try);

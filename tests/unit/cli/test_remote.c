@@ -126,6 +126,17 @@ static void test_delete_goes_on_after_a_missing_one(void)
     g_test_trap_assert_stdout("deleted b\n");
 }
 
+static void test_delete_as_json_names_what_is_gone(void)
+{
+    if (g_test_subprocess())
+        run(&command_campaign, WORDS("delete", "a", "b", "c\"", "--json"),
+            WORDS("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n", NOT_FOUND,
+                  "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"),
+            WORDS("DELETE /campaigns/a ", "DELETE /campaigns/b ", "DELETE /campaigns/c%22 "));
+    expect_exit(1);
+    g_test_trap_assert_stdout("{\"deleted\":[\"a\",\"c\\\"\"]}\n");
+}
+
 static void test_unknown_action_names_the_nearest(void)
 {
     if (g_test_subprocess())
@@ -163,6 +174,8 @@ int main(int argc, char **argv)
     g_test_add_func("/remote/replay_needs_ids_or_all", test_replay_needs_ids_or_all);
     g_test_add_func("/remote/delete_goes_on_after_a_missing_one",
                     test_delete_goes_on_after_a_missing_one);
+    g_test_add_func("/remote/delete_as_json_names_what_is_gone",
+                    test_delete_as_json_names_what_is_gone);
     g_test_add_func("/remote/unknown_action_names_the_nearest",
                     test_unknown_action_names_the_nearest);
     g_test_add_func("/remote/unknown_flag_names_the_nearest", test_unknown_flag_names_the_nearest);

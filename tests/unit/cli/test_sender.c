@@ -237,6 +237,20 @@ static void test_indexes_out_of_range_are_ignored(void)
     end(&f, 1);
 }
 
+static void test_line_named_twice_is_rejected_once(void)
+{
+    struct fixture f;
+
+    begin(&f,
+          WORDS(ACCEPTED "{\"rejected\":[{\"index\":1,\"errors\":[]},{\"index\":1,\"errors\":[]},"
+                         "{\"index\":1,\"errors\":[]}]}"),
+          2, 0);
+    add(&f, 1);
+    add(&f, 2);
+    expect_counts(&f, 2, 1, 1);
+    end(&f, 1);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -263,5 +277,7 @@ int main(int argc, char **argv)
                     test_rejected_line_is_named_by_its_number);
     g_test_add_func("/sender/indexes_out_of_range_are_ignored",
                     test_indexes_out_of_range_are_ignored);
+    g_test_add_func("/sender/line_named_twice_is_rejected_once",
+                    test_line_named_twice_is_rejected_once);
     return g_test_run();
 }

@@ -88,6 +88,17 @@ static void test_json_is_indented(void)
                                                                   "  \"e\": []\n"
                                                                   "}");
     expect_json("1.50", "1.50");
+    expect_json("[{ }, [\n]]", "[\n  {},\n  []\n]");
+}
+
+/* DEL and U+009B (as long as ESC [) stand in JSON as they are. */
+static void test_terminal_commands_in_json_are_made_harmless(void)
+{
+    expect_json("\"a\x7f\xc2\x9b"
+                "2J\"",
+                "\"a??2J\"");
+    expect_json("{\"k\xc2\x9b\":{\"\\u009b\":\"\\u009b\"}}",
+                "{\n  \"k?\": {\n    \"?\": \"\\u009b\"\n  }\n}");
 }
 
 int main(int argc, char **argv)
@@ -100,5 +111,7 @@ int main(int argc, char **argv)
     g_test_add_func("/table/terminal_commands_in_data_are_made_harmless",
                     test_terminal_commands_in_data_are_made_harmless);
     g_test_add_func("/table/json_is_indented", test_json_is_indented);
+    g_test_add_func("/table/terminal_commands_in_json_are_made_harmless",
+                    test_terminal_commands_in_json_are_made_harmless);
     return g_test_run();
 }

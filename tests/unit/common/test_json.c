@@ -34,7 +34,7 @@ static void check_dump(struct slice text, const char *wanted)
     g_autofree char *shown = g_strndup(exact != NULL ? exact : "", text.size);
     g_autofree char *escaped = g_strescape(shown, NULL);
 
-    g_test_message("%s", escaped);
+    g_test_message("%.200s", escaped);
     g_assert_cmpstr(result, ==, wanted);
     arena_done(&a);
 }

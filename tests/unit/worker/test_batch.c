@@ -327,6 +327,19 @@ static void begin_attempts(struct rig *rig, int64_t seq, int times)
         g_assert_true(store_begin_attempt(rig->store, seq, RIG_ARRIVED_US, &attempt, &error));
 }
 
+/* The rows of the retry table, also those of messages that the position has not passed. */
+static size_t count_rows(struct rig *rig)
+{
+    struct store_retry *rows;
+    struct arena arena = {0};
+    size_t count;
+    g_autoptr(GError) error = NULL;
+
+    g_assert_true(store_retries(rig->store, INT64_MAX, 10, &arena, &rows, &count, &error));
+    arena_done(&arena);
+    return count;
+}
+
 static void test_suspicious_one_by_one(void)
 {
     struct rig rig;
@@ -341,7 +354,8 @@ static void test_suspicious_one_by_one(void)
     rig_stop(&rig);
     log_set_fd(STDERR_FILENO);
     g_assert_cmpint(rig_summary(&rig).position, ==, 3);
-    g_assert_cmpint(rig_summary(&rig).retrying, ==, 1); /* the attempt under way is noted */
+    g_assert_cmpuint(count_rows(&rig), ==, 1);          /* the attempt under way is noted */
+    g_assert_cmpint(rig_summary(&rig).retrying, ==, 0); /* it counts as waiting, not twice */
     rig_done(&rig);
 }
 
