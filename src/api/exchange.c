@@ -9,13 +9,13 @@
 
 #include "api/conn.h"
 #include "common/log.h"
+#include "core/event.h"
 #include "core/trace_context.h"
 
 #define EXCHANGES_MAX      256         /* spare ones a loop keeps */
 #define EXCHANGE_BODY_MAX  (64 * 1024) /* a string that grew beyond is not kept */
 #define EXCHANGE_ARENA_MAX (64 * 1024) /* the same for arenas */
 /* Bytes, as in the queue (QUEUE_KEY_MAX). */
-#define CORRELATION_MAX 128
 
 /* ---- the pool -------------------------------------------------------------------------------- */
 
@@ -123,18 +123,6 @@ void exchange_give(struct exchange *x)
 
 /* ---- reading the head ------------------------------------------------------------------------ */
 
-/* Visible ASCII: it goes into headers, logs and tables. What the client sent otherwise is ignored,
- * not refused: the id serves tracing only. */
-static bool is_correlation(struct slice s)
-{
-    if (s.size == 0 || s.size > CORRELATION_MAX)
-        return false;
-    for (size_t i = 0; i < s.size; i++)
-        if (s.data[i] < 0x21 || s.data[i] > 0x7e)
-            return false;
-    return true;
-}
-
 /* It lives in the exchange itself. */
 static void exchange_make_correlation(struct exchange *x)
 {
@@ -153,7 +141,7 @@ static void read_correlation(struct exchange *x)
 
     if (trace.size > 0 && trace_context_parse(trace, &trace_id))
         r->trace = trace;
-    if (is_correlation(given))
+    if (event_correlation_is_valid(given))
         r->correlation_id = given;
     else if (r->trace.size > 0)
         r->correlation_id = trace_id;
