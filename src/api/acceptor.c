@@ -42,15 +42,12 @@ struct newcomer {
     uint64_t peer; /* entered in peers */
 };
 
-/* On the thread of the loop that it was dealt to. A loop that drains meanwhile still gives the
- * connection its one look: a request may be there. */
+/* On the thread of the loop that it was dealt to. */
 static void newcomer_arrive(struct loop *loop, struct loop_mail *mail)
 {
     struct newcomer *n = (struct newcomer *)mail;
-    struct conn *c = conn_open(loop, n->fd, n->door, n->peer, true);
 
-    if (loop->is_draining)
-        conn_close_idle(c);
+    conn_open(loop, n->fd, n->door, n->peer, true);
     g_free(n);
 }
 
@@ -107,10 +104,7 @@ static void acceptor_deal(struct acceptor *a, int fd, unsigned door, uint64_t pe
     atomic_fetch_add(&s->connections, 1);
     atomic_fetch_add_explicit(&loop->connections, 1, memory_order_relaxed);
     if (loop == a->loop) {
-        struct conn *c = conn_open(loop, fd, door, peer, true);
-
-        if (loop->is_draining && door == ROUTE_MAIN)
-            conn_close_idle(c);
+        conn_open(loop, fd, door, peer, true);
         return;
     }
     n = g_new0(struct newcomer, 1);

@@ -222,7 +222,15 @@ static void loop_begin_drain(struct loop *loop, struct loop_mail *mail)
     if (loop->is_draining)
         return;
     loop->is_draining = true;
-    loop_for_state(loop, CONN_IDLE, conn_close_idle);
+    loop->idle_until_us = loop->now_us + LOOP_DRAIN_GRACE_US;
+}
+
+/* Idle connections are not cut at once: a client may be sending its next request this moment. It
+ * is answered with Connection: close, and nobody's request is lost. */
+static void loop_close_idle(struct loop *loop)
+{
+    if (loop->is_draining && loop->now_us >= loop->idle_until_us)
+        loop_for_state(loop, CONN_IDLE, conn_close_idle);
 }
 
 /* Not in loop_begin_drain: later events of the same round may still point to a listener's watch.
@@ -285,6 +293,7 @@ static void *loop_main(void *data)
         }
         loop_close_main_door(loop);
         loop_expire(loop);
+        loop_close_idle(loop);
         if (loop->is_draining && loop->now_us >= loop_drain_until(loop))
             loop_cut_rest(loop);
         /* Once a round: all events that this round decoded go to the committer in one mail. */

@@ -26,8 +26,9 @@
 #include "common/metrics.h"
 #include "core/flat.h"
 
-#define LOOP_DRAIN_LOOK_US 20000 /* how often a draining loop looks how far the others are */
-#define LOOP_BUFFER_SIZE   (3 * HTTP_HEAD_MAX) /* a head behind a pipelined one, and a small body */
+#define LOOP_DRAIN_GRACE_US 500000 /* idle connections may send one more request */
+#define LOOP_DRAIN_LOOK_US  20000  /* how often a draining loop looks how far the others are */
+#define LOOP_BUFFER_SIZE    (3 * HTTP_HEAD_MAX) /* a head behind a pipelined one, and a small body */
 
 struct exchange;
 struct loop;
@@ -87,6 +88,7 @@ struct loop {
     size_t group_events;       /* in the jobs of that group */
     size_t outstanding;        /* requests at an executor or the committer */
     bool is_draining;          /* this loop has heard of it */
+    int64_t idle_until_us;     /* while draining: idle connections are closed then; monotonic */
     struct acceptor *acceptor; /* NULL except in the first loop */
 
     struct flat flat;          /* scratch of intake_decode */

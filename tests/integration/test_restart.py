@@ -1,4 +1,5 @@
 """kill -9 at any moment: nothing acknowledged is lost, nothing takes effect twice."""
+import http.client
 import json
 import random
 import threading
@@ -85,3 +86,39 @@ def test_campaigns_and_failures_survive_a_kill(make_server):
     assert server.get("/failed-events").json["failed_events"][0]["event_id"] == "a"
     server.send(event("a"))
     assert server.wait_idle()["duplicate"] == 1
+
+
+def test_sigterm_under_load_fails_no_request(make_server):
+    """Clients on open connections are answered until they are refused a new one."""
+    server = make_server()
+    acknowledged, faults = [], []
+
+    def load(worker):
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        for number in range(100000):
+            body = json.dumps(event(f"t{worker}-{number}"))
+            try:
+                connection.request("POST", "/events", body, {"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                answer.read()
+            except ConnectionRefusedError:
+                return
+            except OSError as error:
+                faults.append(repr(error))
+                return
+            if answer.status != 202:
+                faults.append(answer.status)
+            acknowledged.append(f"t{worker}-{number}")
+
+    threads = [threading.Thread(target=load, args=(w,)) for w in range(6)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(acknowledged) > 300, "some acknowledgements")
+    assert server.stop() == 0
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    server.start()
+    server.wait_idle()
+    processed = {row[0] for row in server.sql("SELECT event_id FROM processed_events")}
+    assert processed == set(acknowledged)
