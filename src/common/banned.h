@@ -15,7 +15,8 @@
 
 #include <glib.h>
 
+#undef alloca /* a macro here; poison takes plain names only */
 #pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf strtok gets atoi atol
-#pragma GCC poison gmtime localtime ctime asctime rand system
+#pragma GCC poison gmtime localtime ctime asctime rand system alloca
 
 #endif
