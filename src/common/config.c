@@ -524,6 +524,7 @@ static void config_load_environment(struct config_load *load, const char *const 
 static void config_unknown_flag(struct config_load *load, struct slice name, const char *argument)
 {
     g_autofree char *text = g_strndup(name.data, name.size);
+    g_autofree char *whole = NULL;
     g_autofree char *quoted = NULL;
     const char *nearest = config_nearest_setting(load, text);
 
@@ -534,7 +535,9 @@ static void config_unknown_flag(struct config_load *load, struct slice name, con
         config_fail(load, "unknown flag --%s; did you mean --%s?", shown + 1, nearest);
         return;
     }
-    quoted = config_quote(argument);
+    /* Without its value, which may be a secret for a misspelt name. */
+    whole = g_strndup(argument, strcspn(argument, "="));
+    quoted = config_quote(whole);
     config_fail(load, "unknown flag %s; see --help for the valid ones", quoted);
 }
 

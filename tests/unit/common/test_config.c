@@ -325,7 +325,8 @@ static void test_unknown_flag_names_the_nearest(void)
                       "unknown flag --queue_depth_max; did you mean --queue-depth-max?");
     expect_flag_error(WORDS("--xyzzy"), "unknown flag \"--xyzzy\"; see --help for the valid ones");
     expect_flag_error(WORDS("-d"), "unknown flag \"-d\"; see --help for the valid ones");
-    expect_flag_error(WORDS("-data=x"), "unknown flag \"-data=x\"; see --help for the valid ones");
+    /* The value is not repeated: it may be a secret. */
+    expect_flag_error(WORDS("-data=x"), "unknown flag \"-data\"; see --help for the valid ones");
 }
 
 static void test_unknown_variable_names_the_nearest(void)
