@@ -86,25 +86,46 @@ static double send_seconds(const struct send *s)
     return (double)(clock_monotonic_us() - s->started_us) / G_USEC_PER_SEC;
 }
 
-/* At most five times a second, over the line before it. bytes: read so far, which runs ahead of
- * what was sent by up to a batch; the share is of the file's size at the start, so a file that
- * grows must not show more than 100 %. */
-static void send_show_progress(struct send *s, uint64_t bytes)
+/* Over the line before it. bytes: read so far, which runs ahead of what was sent by up to a batch;
+ * the share is of the file's size at the start, so a file that grows must not show more than all.
+ * Without a size (a pipe) there is no bar. */
+static void send_draw_progress(struct send *s, uint64_t bytes)
 {
-    int64_t now_us = clock_monotonic_us();
+    static const char full[] = "##############################";
+    static const char empty[] = "..............................";
     double seconds = send_seconds(s);
+    double share = s->size > 0 ? MIN(1.0, (double)bytes / (double)s->size) : 0;
+    int width = (int)(share * (double)(sizeof(full) - 1));
 
-    /* The terminal is slow; the sending must not wait for it. */
-    if (!s->shows_progress || now_us - s->progress_us < SEND_PROGRESS_US)
-        return;
-    s->progress_us = now_us;
-    fprintf(stderr, "\r\033[K%" PRIu64 " events, %.0f/s", s->sender.sent,
-            seconds > 0 ? (double)s->sender.sent / seconds : 0);
+    fprintf(stderr, "\r\033[K");
     if (s->size > 0)
-        fprintf(stderr, ", %.0f %%", MIN(100.0, (double)bytes * 100 / (double)s->size));
+        fprintf(stderr, "[%.*s%s] %3.0f %%  ", width, full, empty + width, share * 100);
+    fprintf(stderr, "%" PRIu64 " events, %.0f/s", s->sender.sent,
+            seconds > 0 ? (double)s->sender.sent / seconds : 0);
     fflush(stderr);
     /* Whoever prints next wipes the line first. */
     s->sender.has_progress = true;
+}
+
+/* At most five times a second: the terminal is slow, and the sending must not wait for it. */
+static void send_show_progress(struct send *s, uint64_t bytes)
+{
+    int64_t now_us = clock_monotonic_us();
+
+    if (!s->shows_progress || now_us - s->progress_us < SEND_PROGRESS_US)
+        return;
+    s->progress_us = now_us;
+    send_draw_progress(s, bytes);
+}
+
+/* The whole bar stays above the closing line. */
+static void send_finish_progress(struct send *s, uint64_t bytes)
+{
+    if (!s->shows_progress)
+        return;
+    send_draw_progress(s, bytes);
+    fputc('\n', stderr);
+    s->sender.has_progress = false;
 }
 
 /* The same counts as the closing line, and the ones it leaves out when they are 0. */
@@ -207,6 +228,8 @@ static int send_lines(struct send *s, const char *file)
     line_reader_done(&reader);
     if (code == EXIT_CODE_OK)
         code = sender_flush(&s->sender); /* what could be read is sent, even if the rest cannot */
+    if (code == EXIT_CODE_OK && error == NULL)
+        send_finish_progress(s, reader.bytes);
     if (error != NULL) {
         sender_clear_progress(&s->sender);
         fprintf(stderr, "eventflow send: %s: %s\n", file, error->message);

@@ -1,5 +1,6 @@
 """The command line's client side: send, campaign, events, failed."""
 import json
+import os
 import subprocess
 
 from conftest import BINARY, event, free_port, run
@@ -31,6 +32,25 @@ def test_send_gives_ids_to_events_without_one_and_stays_repeatable(server):
         assert run("send", "-", "--url", server.url, stdin=text).returncode == 0
     summary = server.wait_idle()
     assert summary["processed"] == 2 and summary["duplicate"] == 2
+
+
+def test_send_draws_a_bar_on_a_terminal_only(server, tmp_path):
+    path = tmp_path / "events.ndjson"
+    path.write_text(lines(*[event(f"bar-{i}") for i in range(50)]))
+    terminal, tty = os.openpty()
+    process = subprocess.Popen([BINARY, "send", str(path), "--url", server.url], stderr=tty,
+                               stdout=subprocess.PIPE)
+    os.close(tty)
+    shown = b""
+    try:
+        while part := os.read(terminal, 4096):
+            shown += part
+    except OSError:
+        pass  # the other side was closed
+    assert process.wait(60) == 0 and b"accepted 50" in process.stdout.read()
+    assert b"[##############################] 100 %  50 events" in shown
+    os.close(terminal)
+    assert "[#" not in run("send", path, "--url", server.url).stderr
 
 
 def test_send_reports_rejected_lines_and_a_missing_server(server):
