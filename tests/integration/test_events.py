@@ -132,6 +132,17 @@ def test_limits_of_events_and_bytes(shared_server):
     assert shared_server.post("/events", edge).status == 202
 
 
+def test_past_the_queue_s_depth_the_answer_is_503_and_nothing_is_stored(make_server):
+    server = make_server("--queue-depth-max", "5")
+    answer = server.post("/events", [event(f"q-{i}") for i in range(6)])
+    assert answer.status == 503 and answer.headers["Retry-After"] == "1"
+    assert "queue is full" in answer.json["detail"]
+    assert server.summary()["received"] == 0
+    assert server.post("/events", [event(f"q-{i}") for i in range(5)]).status == 202
+    assert server.wait_idle()["processed"] == 5
+    assert any("queue is full" in line["message"] for line in server.log_lines())
+
+
 def test_wrong_media_type_route_method_and_query(shared_server):
     body = json.dumps(event("m"))
     answer = shared_server.post("/events", body, content_type="text/plain")

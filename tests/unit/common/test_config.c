@@ -344,6 +344,20 @@ static void test_unknown_variable_names_the_nearest(void)
                           "unknown variable EVENTFLOW_; see --help for the valid ones");
 }
 
+static void test_variables_of_kubernetes_are_nobodys_mistake(void)
+{
+    struct fixture f;
+
+    load(&f,
+         WORDS("EVENTFLOW_SERVICE_HOST=10.0.0.1", "EVENTFLOW_SERVICE_PORT_API=8080",
+               "EVENTFLOW_PORT=tcp://10.0.0.1:8080", "EVENTFLOW_PORT_8080_TCP_ADDR=10.0.0.1"),
+         NULL);
+    g_assert_true(f.is_good);
+    done(&f);
+    expect_variable_error(WORDS("EVENTFLOW_PORTS=1"),
+                          "unknown variable EVENTFLOW_PORTS; see --help for the valid ones");
+}
+
 static void test_flag_without_its_value_says_what_is_valid(void)
 {
     expect_flag_error(
@@ -515,6 +529,8 @@ int main(int argc, char **argv)
     g_test_add_func("/config/unknown_flag_names_the_nearest", test_unknown_flag_names_the_nearest);
     g_test_add_func("/config/unknown_variable_names_the_nearest",
                     test_unknown_variable_names_the_nearest);
+    g_test_add_func("/config/variables_of_kubernetes_are_nobodys_mistake",
+                    test_variables_of_kubernetes_are_nobodys_mistake);
     g_test_add_func("/config/flag_without_its_value_says_what_is_valid",
                     test_flag_without_its_value_says_what_is_valid);
     g_test_add_func("/config/all_errors_are_collected", test_all_errors_are_collected);

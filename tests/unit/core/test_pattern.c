@@ -126,6 +126,24 @@ static void test_earlier_problems_do_not_refuse(void)
 /* ---- limits -----------------------------------------------------------------------------------
  */
 
+/* What comes behind the limit is not multiplied out any more: with thousands of values that would
+ * take seconds. So the path that is named twice there is not found either. */
+static void test_a_passed_limit_ends_the_work(void)
+{
+    static const struct pattern_limits small = {
+        .text_max = 200, .values_max = 3, .depth_max = 4, .conjunctions_max = 4, .stars_max = 2};
+    static const char text[] = "{\"a\":[1,2,3,4],\"b.c\":[1],\"b\":{\"c\":[1]}}";
+    struct problems problems;
+    g_autofree char *all = NULL;
+
+    problems_init(&problems);
+    g_assert_null(pattern_parse(SLICE(text), &small, "#/rules", &problems));
+    all = problems_text(&problems);
+    g_assert_nonnull(strstr(all, "the limit is 3"));
+    g_assert_null(strstr(all, "#/rules/b"));
+    problems_done(&problems);
+}
+
 static void test_limits_refuse_one_more(void)
 {
     static const struct pattern_limits small = {
@@ -367,6 +385,7 @@ int main(int argc, char **argv)
     g_test_add_func("/pattern/all_problems_are_reported", test_all_problems_are_reported);
     g_test_add_func("/pattern/bad_json_has_line_and_column", test_bad_json_has_line_and_column);
     g_test_add_func("/pattern/earlier_problems_do_not_refuse", test_earlier_problems_do_not_refuse);
+    g_test_add_func("/pattern/a_passed_limit_ends_the_work", test_a_passed_limit_ends_the_work);
     g_test_add_func("/pattern/limits_refuse_one_more", test_limits_refuse_one_more);
     g_test_add_func("/pattern/product_of_or_is_capped", test_product_of_or_is_capped);
     g_test_add_func("/pattern/paths_are_named_once", test_paths_are_named_once);
