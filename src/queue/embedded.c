@@ -10,10 +10,12 @@
 #include "queue/embedded_internal.h"
 
 #include "common/error.h"
+#include "common/fault_point.h"
+#include "common/log.h"
+#include "common/wal_keeper.h"
 
 #define FILE_NAME        "queue.db"
 #define CHECKPOINT_PAGES 6000 /* 24 MiB of log; 4,000-8,000 measured best (DESIGN.md 4) */
-#define CHECKPOINT_RETRY 1000 /* when readers were in the way: pages until the next try */
 
 /* ---- publish --------------------------------------------------------------------------------- */
 
@@ -75,8 +77,12 @@ static bool append_batch(struct embedded *e, const struct queue_message *message
 
     for (size_t i = 0; rc == SQLITE_OK && i < count; i++)
         rc = insert_message(w->insert, &messages[i], last_seq + 1 + (int64_t)i);
+    if (rc == SQLITE_OK && EF_FAULT("queue.publish.commit"))
+        rc = SQLITE_IOERR_FSYNC;
     if (rc == SQLITE_OK)
         rc = embedded_run(w->commit);
+    if (rc == SQLITE_OK && EF_FAULT("queue.publish.committed"))
+        rc = SQLITE_IOERR_FSYNC;
     if (rc != SQLITE_OK)
         abandon(e, rc, error);
     /* The bindings point into the caller's messages, which are gone after this call. */
@@ -103,36 +109,36 @@ static void announce(struct embedded *e, struct queue_message *messages, size_t 
 }
 
 /* SQLite calls this after each commit with the size of the log. It takes the place of the built-in
- * checkpoint, which drops I/O errors. */
-static int note_wal_pages(void *user, sqlite3 *db, const char *schema, int pages)
+ * checkpoint, which drops I/O errors and makes the commit wait. */
+static int note_pages(void *user, sqlite3 *db, const char *schema, int pages)
 {
-    struct embedded_writer *w = user;
+    struct embedded *e = user;
 
-    (void)db;
     (void)schema;
-    /* A shrunken log means that the last checkpoint was complete: back to the usual threshold. */
-    if (pages < w->wal_pages) /* the log has started anew */
-        w->checkpoint_at = CHECKPOINT_PAGES;
-    w->wal_pages = pages;
+    wal_keeper_note(e->writer.keeper, db, pages);
     return SQLITE_OK;
 }
 
-/* Moves the log's content into the file when it has grown large, without waiting for readers. The
- * batch is durable already, so a failure is not the caller's; but one that leaves a failed sync
- * behind ends the queue. PASSIVE copies what no reader stands in the way of and never waits. */
-static void checkpoint(struct embedded *e)
+/* The log could not be carried into the file. What was committed is safe in the log, but nothing is
+ * accepted after a sync that failed. */
+static void keeper_failed(void *user, int rc, const char *message)
 {
-    struct embedded_writer *w = &e->writer;
-    int rc;
+    struct embedded *e = user;
 
-    if (w->wal_pages < w->checkpoint_at)
-        return;
-    rc = sqlite3_wal_checkpoint_v2(w->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-    /* Readers may have kept a part in the log: without this every further commit would try
-     * again. */
-    w->checkpoint_at = w->wal_pages + CHECKPOINT_RETRY;
-    if (rc != SQLITE_OK && embedded_fail(e, w->db, rc, "write", NULL) == EF_ERROR_FATAL)
-        backlog_kill(&e->backlog);
+    (void)rc;
+    backlog_kill(&e->backlog);
+    log_error(LOG_MSG("the log could not be copied into its file, nothing more is accepted"),
+              LOG_STRING("file", e->path), LOG_STRING("error", message));
+}
+
+/* A sync that failed beside the commit: the batch is durable, but "nothing is acknowledged after a
+ * failed sync" is the simpler promise, and the restart finds the batch. */
+static bool check_alive(struct embedded *e, GError **error)
+{
+    if (!backlog_is_dead(&e->backlog))
+        return true;
+    g_set_error(error, EF_ERROR, EF_ERROR_FATAL, "cannot write %s: a sync failed", e->path);
+    return false;
 }
 
 /* The seqs are given by us, not by SQLite, so that a batch that was rolled back leaves no gap. */
@@ -144,10 +150,9 @@ static bool embedded_publish(struct queue *q, struct queue_message *messages, si
 
     g_assert(e->is_sought && !e->is_read_only);
     if (!backlog_admit(&e->backlog, count, &last_seq, error) ||
-        !append_batch(e, messages, count, last_seq, error))
+        !append_batch(e, messages, count, last_seq, error) || !check_alive(e, error))
         return false;
     announce(e, messages, count, last_seq);
-    checkpoint(e);
     return true;
 }
 
@@ -239,10 +244,29 @@ static struct embedded *embedded_new(const struct queue_options *options)
     e->is_read_only = options->read_only;
     backlog_init(&e->backlog, options->waiting_max);
     e->writer.entries = g_array_new(FALSE, FALSE, sizeof(struct backlog_entry));
-    e->writer.checkpoint_at = CHECKPOINT_PAGES;
     g_mutex_init(&e->pool_lock);
     e->pool = g_ptr_array_new_with_free_func(free_reader);
     return e;
+}
+
+/* After the schema is there. The hook goes to the writer's connection only. */
+static bool open_keeper(struct embedded *e, GError **error)
+{
+    int rc;
+    struct wal_keeper_options options = {
+        .path = e->path,
+        .name = "queue-keeper",
+        .pages = CHECKPOINT_PAGES,
+        .on_failure = keeper_failed,
+        .user = e,
+    };
+
+    e->writer.keeper = wal_keeper_open(&options, &rc);
+    if (e->writer.keeper != NULL)
+        sqlite3_wal_hook(e->writer.db, note_pages, e);
+    else
+        embedded_fail(e, NULL, rc, "open", error);
+    return e->writer.keeper != NULL;
 }
 
 /* Opens what there is to open; on false the caller closes the half-built queue. */
@@ -253,8 +277,8 @@ static bool embedded_connect(struct embedded *e, GError **error)
     /* The look comes first: opening through SQLite would already change a file that is not ours. */
     if (!embedded_look(e, error) || (!e->is_read_only && !embedded_open_writer(e, error)))
         return false;
-    if (!e->is_read_only)
-        sqlite3_wal_hook(e->writer.db, note_wal_pages, &e->writer);
+    if (!e->is_read_only && !open_keeper(e, error))
+        return false;
     e->consumer = embedded_reader_new(e, error);
     if (e->consumer == NULL || !embedded_last_seq(e, e->consumer, &last_seq, error))
         return false;

@@ -27,9 +27,8 @@ struct embedded_writer {
     sqlite3_stmt *insert; /* one row */
     sqlite3_stmt *commit; /* the step that syncs */
     sqlite3_stmt *rollback;
-    GArray *entries;   /* struct backlog_entry: of the batch in hand */
-    int wal_pages;     /* pages in the write-ahead log after the last commit */
-    int checkpoint_at; /* copy the log into the file when it has this many pages */
+    GArray *entries;           /* struct backlog_entry: of the batch in hand */
+    struct wal_keeper *keeper; /* copies the log into the file */
 };
 
 /* One thread at a time: the consumer, or whoever took it out of the pool. */

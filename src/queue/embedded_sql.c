@@ -22,6 +22,7 @@
 #include "common/clock.h"
 #include "common/error.h"
 #include "common/rfc3339.h"
+#include "common/wal_keeper.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -390,6 +391,7 @@ void embedded_close_writer(struct embedded *e)
 {
     struct embedded_writer *w = &e->writer;
 
+    wal_keeper_close(w->keeper);
     /* After a failed commit nothing more is written: the next start recovers from the log. */
     if (w->db != NULL && backlog_is_dead(&e->backlog))
         sqlite3_db_config(w->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);

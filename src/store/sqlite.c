@@ -17,7 +17,9 @@
 
 #include "common/clock.h"
 #include "common/error.h"
+#include "common/fault_point.h"
 #include "common/log.h"
+#include "common/wal_keeper.h"
 
 #include "sqlite_schema.h"
 
@@ -26,24 +28,26 @@
 
 /* ---- transactions ---------------------------------------------------------------------------- */
 
-/* SQLite calls this after each commit, in the thread that holds write_lock. The rows are durable
- * already when it runs. A checkpoint that cannot write or sync the main file must not be tried
- * again as if nothing had happened: the kernel may have dropped the pages. */
-static int checkpoint(void *user, sqlite3 *db, const char *schema, int pages)
+/* SQLite calls this after each commit, in the thread that holds write_lock. */
+static int note_pages(void *user, sqlite3 *db, const char *schema, int pages)
 {
     struct store_sqlite *s = user;
-    int code;
 
-    if (pages < CHECKPOINT_PAGES)
-        return SQLITE_OK;
-    /* PASSIVE waits for no reader: what it cannot carry over now, the next one will. */
-    code = sqlite3_wal_checkpoint_v2(db, schema, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-    if ((code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CORRUPT) {
-        g_atomic_int_set(&s->is_dead, 1);
-        log_error(LOG_MSG("checkpoint failed, no further write is accepted"),
-                  LOG_STRING("file", s->path), LOG_STRING("error", sqlite3_errstr(code)));
-    }
+    (void)schema;
+    wal_keeper_note(s->keeper, db, pages);
     return SQLITE_OK;
+}
+
+/* What is committed is safe in the log. But a checkpoint that cannot write or sync the main file
+ * must not be tried again as if nothing had happened: the kernel may have dropped the pages. */
+static void keeper_failed(void *user, int rc, const char *message)
+{
+    struct store_sqlite *s = user;
+
+    (void)rc;
+    g_atomic_int_set(&s->is_dead, 1);
+    log_error(LOG_MSG("checkpoint failed, no further write is accepted"),
+              LOG_STRING("file", s->path), LOG_STRING("error", message));
 }
 
 /* No further write is accepted; always false. Reading goes on: what was committed is still true. */
@@ -61,8 +65,10 @@ static bool commit(struct store_sqlite *s, GError **error)
 {
     g_autoptr(GError) problem = NULL;
 
+    if (EF_FAULT("store.commit"))
+        return set_dead(s, "failed on purpose", error);
     if (store_db_run(s->writer, ST_COMMIT, NULL, 0, &problem))
-        return true;
+        return !EF_FAULT("store.committed") || set_dead(s, "failed on purpose", error);
     if (!g_error_matches(problem, EF_ERROR, EF_ERROR_RETRY) &&
         !g_error_matches(problem, EF_ERROR, EF_ERROR_FULL))
         return set_dead(s, problem->message, error);
@@ -286,14 +292,33 @@ static bool set_pragmas(struct store_sqlite *s, GError **error)
     return false;
 }
 
-/* The hook replaces SQLite's own checkpoints and stands before the first migration commits. */
+/* After the schema is there: the log that the migrations leave is small. The hook replaces SQLite's
+ * own checkpoints. */
+static bool open_keeper(struct store_sqlite *s, GError **error)
+{
+    int rc;
+    struct wal_keeper_options options = {
+        .path = s->path,
+        .name = "store-keeper",
+        .pages = CHECKPOINT_PAGES,
+        .on_failure = keeper_failed,
+        .user = s,
+    };
+
+    s->keeper = wal_keeper_open(&options, &rc);
+    if (s->keeper == NULL)
+        return store_db_fail(s->writer, rc, "cannot open", error);
+    sqlite3_wal_hook(s->writer->db, note_pages, s);
+    return true;
+}
+
+/* Half-built is closed by the caller. */
 static bool open_writer(struct store_sqlite *s, int64_t version, GError **error)
 {
     s->writer = store_db_open(s->path, s->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, error);
     if (s->writer == NULL || !set_pragmas(s, error))
         return false;
-    sqlite3_wal_hook(s->writer->db, checkpoint, s);
-    return migrate(s, version, error);
+    return migrate(s, version, error) && open_keeper(s, error);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -304,6 +329,7 @@ static void sqlite_close(struct store *store)
     struct store_sqlite *s = (struct store_sqlite *)store;
 
     g_ptr_array_unref(s->idle);
+    wal_keeper_close(s->keeper);
     store_db_close(s->writer); /* last: it checkpoints and removes the log */
     store_dedupe_done(s);
     g_string_free(s->scratch, TRUE);

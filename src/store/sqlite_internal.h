@@ -138,8 +138,9 @@ struct store_sqlite {
     bool read_only;
     int is_dead; /* atomic: a commit failed with unknown outcome */
     GMutex write_lock;
-    struct store_db *writer; /* under write_lock; NULL when read_only */
-    GString *scratch;        /* under write_lock: for checksums */
+    struct store_db *writer;   /* under write_lock; NULL when read_only */
+    struct wal_keeper *keeper; /* copies the log into the file */
+    GString *scratch;          /* under write_lock: for checksums */
     GMutex pool_lock;
     GPtrArray *idle; /* of struct store_db, under pool_lock */
     struct store_dedupe dedupe;

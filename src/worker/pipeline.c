@@ -49,9 +49,6 @@ void pipeline_init(struct pipeline *p, struct store *store, const struct worker_
     };
     arena_init(&p->arena);
     problems_init(&p->problems);
-#ifdef EF_TEST_HOOKS
-    p->crash_type = g_strdup(g_getenv("EVENTFLOW_TEST_CRASH_TYPE"));
-#endif
 }
 
 void pipeline_done(struct pipeline *p)
@@ -63,7 +60,6 @@ void pipeline_done(struct pipeline *p)
     problems_done(&p->problems);
     arena_done(&p->arena);
     g_free(p->items);
-    g_free(p->crash_type);
 }
 
 void pipeline_begin(struct pipeline *p, bool moves_position)

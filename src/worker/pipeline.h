@@ -79,7 +79,6 @@ struct pipeline_tally {
 struct pipeline {
     struct store *store;
     struct worker_options options;
-    char *crash_type; /* test hook: the event type that aborts the process; NULL = none */
     struct campaign_set
         *campaigns;     /* the snapshot to match against; owned; NULL before the first */
     struct item *items; /* batch_max slots */

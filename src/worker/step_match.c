@@ -1,18 +1,10 @@
 /* step_match: every campaign whose rules match; the event is then processed.
  *
  * An event without a match is processed as well: that no campaign wanted it is a result, too.
- * The probe and the crash are the fault points of the tests; without them this step cannot fail. */
+ * The probe and the fault point are for tests; without them this step cannot fail. */
 #include "common/error.h"
+#include "common/fault_point.h"
 #include "worker/steps.h"
-
-#ifdef EF_TEST_HOOKS
-/* The fault point for "an event that takes the process down". */
-static void crash_if_asked(const struct pipeline *p, const struct item *item)
-{
-    if (p->crash_type != NULL && slice_equal(item->event.event_type, slice_text(p->crash_type)))
-        abort();
-}
-#endif
 
 /* Whatever the probe says, it is this event that failed, not the infrastructure. */
 static bool probe(struct pipeline *p, const struct item *item, GError **error)
@@ -53,9 +45,10 @@ bool step_match(struct pipeline *p, struct item *items, size_t count, GError **e
     for (size_t i = 0; i < count; i++) {
         if (items[i].state != ITEM_OPEN)
             continue;
-#ifdef EF_TEST_HOOKS
-        crash_if_asked(p, &items[i]);
-#endif
+        if (EF_FAULT_ABOUT("worker.match", items[i].event.event_type)) {
+            g_set_error_literal(error, EF_ERROR, EF_ERROR_INPUT, "failed on purpose");
+            return false;
+        }
         if (!probe(p, &items[i], error))
             return false;
         match(p, &items[i]);

@@ -96,7 +96,8 @@ def test_large_failures_are_replayed_in_parts(server):
 def test_an_event_that_crashes_the_process_is_found_and_set_aside(make_server):
     """Needs a build with test hooks: the worker aborts on this event type."""
     server = make_server("--retry-backoff", "10ms",
-                         env={"EVENTFLOW_TEST_CRASH_TYPE": "poison", "ASAN_OPTIONS": "abort_on_error=0"})
+                         env={"EVENTFLOW_TEST_FAULT": "worker.match~poison=abort@1+",
+                              "ASAN_OPTIONS": "abort_on_error=0"})
     try:
         server.send(*[event(f"good-{i}") for i in range(5)], event("bad", "poison"),
                     *[event(f"more-{i}") for i in range(5)])

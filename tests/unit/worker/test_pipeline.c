@@ -423,12 +423,12 @@ static void test_large_is_given_back(void)
 }
 
 #ifdef EF_TEST_HOOKS
-static void test_crash_hook(void)
+static void test_fault_point(void)
 {
     struct bench b;
 
     if (g_test_subprocess()) {
-        g_setenv("EVENTFLOW_TEST_CRASH_TYPE", "purchase", TRUE);
+        g_setenv("EVENTFLOW_TEST_FAULT", "worker.match~purchase=abort", TRUE);
         bench_init(&b);
         rig_publish(&b.rig, "a", "{\"event_id\":\"a\",\"event_type\":\"other\"}", 0);
         run_all(&b);
@@ -469,7 +469,7 @@ int main(int argc, char **argv)
     g_test_add_func("/pipeline/probe_error_is_the_events_own_fault", test_probe);
     g_test_add_func("/pipeline/buffers_of_large_events_are_given_back", test_large_is_given_back);
 #ifdef EF_TEST_HOOKS
-    g_test_add_func("/pipeline/crash_hook_ends_the_process_for_its_type", test_crash_hook);
+    g_test_add_func("/pipeline/fault_point_ends_the_process_for_its_type", test_fault_point);
 #endif
     return g_test_run();
 }
