@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/disk_watch.h"
 #include "common/rate.h"
 #include "intake/intake.h"
 #include "queue/queue.h"
@@ -23,6 +24,7 @@ struct api {
     struct store *store;
     struct intake *intake;              /* takes POST /events and replays */
     struct replays *replays;            /* failures queued again by this process */
+    struct disk_watch *disk;            /* whether the disk takes writes; NULL = not watched */
     struct rate *received_rate;         /* sampled by the housekeeper */
     struct rate *processed_rate;        /* the same */
     const char *durability;             /* "full"; shown by health */

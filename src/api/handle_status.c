@@ -60,6 +60,8 @@ static const char *unready_reason(struct api *api)
         return "a commit failed; the process is ending";
     if (atomic_load(&api->is_draining))
         return "shutting down";
+    if (disk_watch_is_full(api->disk))
+        return "disk_full: the disk takes no writes; make room, it goes on by itself";
     return NULL;
 }
 
@@ -117,6 +119,7 @@ void handle_health(struct api *api, struct request *req, struct response *res)
         json_put_string(&w, "reason", reason);
     json_put_string(&w, "version", EVENTFLOW_VERSION);
     json_put_string(&w, "durability", api->durability);
+    json_put_bool(&w, "disk_full", disk_watch_is_full(api->disk));
     json_put_number(&w, "uptime_seconds",
                     (double)(clock_monotonic_us() - api->started_monotonic_us) / SECOND_US);
     json_close_object(&w);

@@ -102,11 +102,9 @@ static void answer_passing_trouble(struct exchange *x)
                 x->job.error != NULL ? x->job.error : "events are not taken right now");
 }
 
-/* 507 without Retry-After: it takes a person to make room. */
 static void answer_disk_full(struct exchange *x)
 {
-    response_problem(&x->response, &x->request, 507, "insufficient-storage", NULL,
-                     "the disk is full; nothing was stored");
+    response_disk_full(&x->response, &x->request);
 }
 
 /* The only answer that leaves the outcome open. Sending the event again is safe: the worker drops

@@ -158,6 +158,17 @@ void response_problem(struct response *res, const struct request *req, int statu
     json_close_object(&w);
 }
 
+/* 507 without Retry-After: it takes a person to make room. */
+void response_disk_full(struct response *res, const struct request *req)
+{
+    struct json_writer w;
+
+    problem_open(&w, res, req, 507, "insufficient-storage",
+                 "the disk is full or read-only; nothing was stored");
+    json_put_string(&w, "code", "disk_full");
+    json_close_object(&w);
+}
+
 /* ---- errors of store and queue --------------------------------------------------------------- */
 
 /* What the client is told for each code. Texts of passing trouble name files and settings, which
@@ -171,7 +182,7 @@ static const struct error_answer {
 } ERROR_ANSWERS[] = {
     {EF_ERROR_RETRY, 503, "temporarily-unavailable", "busy, please try again", true},
     {EF_ERROR_STOPPED, 503, "not-ready", "the process is ending", true},
-    {EF_ERROR_FULL, 507, "insufficient-storage", "the disk or a limit is full", false},
+    {EF_ERROR_FULL, 507, "insufficient-storage", NULL, false},
     {EF_ERROR_MISSING, 404, "not-found", NULL, false},
     {EF_ERROR_CONFLICT, 409, "conflict", NULL, false},
     {EF_ERROR_INPUT, 400, "invalid-request", NULL, false},
@@ -215,6 +226,10 @@ void response_error(struct response *res, const struct request *req, const GErro
 
     if (answer->status >= 500)
         log_failure(answer, req, error);
+    if (answer->status == 507) {
+        response_disk_full(res, req);
+        return;
+    }
     response_problem(res, req, answer->status, answer->slug, NULL, "%s",
                      answer->text != NULL ? answer->text : error->message);
     if (answer->can_retry)

@@ -35,6 +35,9 @@ const char *problem_reason(int status);
 void problem_open(struct json_writer *w, struct response *res, const struct request *req,
                   int status, const char *slug, const char *detail);
 
+/* The 507 of a full or read-only disk, with the member "code":"disk_full". */
+void response_disk_full(struct response *res, const struct request *req);
+
 /* Adds "errors":[{"pointer","detail"}], and "errors_total" when more were seen than kept. */
 void problem_add_errors(struct json_writer *w, const struct problems *problems);
 

@@ -117,6 +117,7 @@ static void start_threads(struct engine *e, const struct settings *s)
                                  .attempts_max = (int)s->attempts_max,
                                  .backoff_ms = s->retry_backoff_ms,
                                  .is_suspicious = e->folder.was_unclean,
+                                 .disk = e->api.disk,
                                  .on_fatal = engine_fatal,
                                  .user = e,
                              });
@@ -125,12 +126,14 @@ static void start_threads(struct engine *e, const struct settings *s)
                                                .inflight_max = (size_t)s->inflight_max,
                                                .inflight_bytes_max = (size_t)s->inflight_bytes_max,
                                                .waiting_max = s->queue_depth_max,
+                                               .disk = e->api.disk,
                                                .on_fatal = engine_fatal,
                                                .user = e,
                                            });
     e->housekeeper = housekeeper_start(&(struct housekeeper_options){
         .queue = e->queue,
         .store = e->store,
+        .disk = e->api.disk,
         .received_rate = e->api.received_rate,
         .processed_rate = e->api.processed_rate,
         .started_us = e->api.started_us,
@@ -183,6 +186,7 @@ struct engine *engine_open(const struct settings *s, void (*on_fatal)(void), GEr
     e->api.started_monotonic_us = clock_monotonic_us();
     e->api.intake_limits.events_max = (size_t)s->events_max;
     e->api.replays = replays_new();
+    e->api.disk = disk_watch_new(s->data);
     e->api.received_rate = rate_new();
     e->api.processed_rate = rate_new();
     start_threads(e, s);
@@ -214,6 +218,7 @@ void engine_close(struct engine *e, bool is_clean)
     replays_free(e->api.replays);
     rate_free(e->api.received_rate);
     rate_free(e->api.processed_rate);
+    disk_watch_free(e->api.disk);
     data_folder_close(&e->folder, is_clean);
     g_free(e);
 }

@@ -107,6 +107,8 @@ static void intake_fail_group(struct intake *in, struct intake_group *group, con
               LOG_INT("requests", (int64_t)group->jobs.count));
     if (result == INTAKE_BROKEN)
         intake_break(in, error);
+    if (result == INTAKE_DISK_FULL)
+        disk_watch_note(in->options.disk, DISK_WRITER_QUEUE, true);
     intake_answer_group(in, group, result, error->message);
 }
 
@@ -148,6 +150,7 @@ static void intake_commit(struct intake *in, struct intake_group *group)
             intake_fail_group(in, group, error);
             return;
         }
+        disk_watch_note(in->options.disk, DISK_WRITER_QUEUE, false);
     }
     intake_answer_group(in, group, INTAKE_ACCEPTED, NULL);
 }

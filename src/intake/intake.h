@@ -16,6 +16,7 @@
 #include <glib.h>
 
 #include "common/arena.h"
+#include "common/disk_watch.h"
 #include "common/mailbox.h"
 #include "common/slice.h"
 #include "core/flat.h"
@@ -92,6 +93,7 @@ struct intake_options {
      * BUSY without being published; 0 = no limit. Leave the queue's own waiting_max at 0: a FULL
      * from publish is taken for a full disk. */
     int64_t waiting_max;
+    struct disk_watch *disk; /* told what publishing finds; borrowed, may be NULL */
     /* Called once, on the committer thread, when a commit failed with unknown outcome. */
     void (*on_fatal)(void *user, const char *message);
     void *user;

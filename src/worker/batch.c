@@ -152,6 +152,7 @@ static void note_settled(struct batch *b, const struct item *items, size_t count
 
     b->is_decided_again = false;
     w->failures = 0;
+    disk_watch_note(w->options.disk, DISK_WRITER_STORE, false);
     if (w->pipeline.moves_position) /* what comes a second time must not take it back */
         w->position = MAX(w->position, items[count - 1].message->seq);
     for (size_t i = 0; i < count && w->pipeline.tally.retried > 0; i++)

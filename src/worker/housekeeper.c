@@ -23,6 +23,7 @@ enum gauge {
     GAUGE_DEDUPE_MEMORY,
     GAUGE_DEDUPE_ON_DISK,
     GAUGE_FAILURES_OPEN,
+    GAUGE_DISK_FULL,
     GAUGE_RESIDENT,
     GAUGE_OPEN_FDS,
     GAUGE_START_TIME,
@@ -44,6 +45,7 @@ static const struct {
     [GAUGE_DEDUPE_ON_DISK] = {"dedupe_on_disk",
                               "1 when the duplicate index outgrew its memory, else 0."},
     [GAUGE_FAILURES_OPEN] = {"failed_events_open", "Failed events that were not replayed."},
+    [GAUGE_DISK_FULL] = {"disk_full", "1 while the disk takes no writes, else 0."},
     [GAUGE_RESIDENT] = {"process_resident_memory_bytes", "Resident memory size in bytes."},
     [GAUGE_OPEN_FDS] = {"process_open_fds", "Number of open file descriptors."},
     [GAUGE_START_TIME] = {"process_start_time_seconds",
@@ -131,6 +133,13 @@ static void look_at_process(struct housekeeper *h)
     metric_set(h->gauges[GAUGE_OPEN_FDS], open_fds());
 }
 
+/* While the disk is full this is what ends it, when nobody sends any more. */
+static void look_at_disk(struct housekeeper *h)
+{
+    disk_watch_probe(h->options.disk);
+    metric_set(h->gauges[GAUGE_DISK_FULL], disk_watch_is_full(h->options.disk) ? 1 : 0);
+}
+
 /* false = stopped. Until the next round is due, or until stop, whatever comes first. The clock is
  * the monotonic one, so a changed wall clock neither hurries nor delays a round. */
 static bool wait_for_next(struct housekeeper *h)
@@ -157,6 +166,7 @@ static void *housekeeper_main(void *user)
         look_at_queue(h);
         look_at_store(h);
         look_at_process(h);
+        look_at_disk(h);
     } while (wait_for_next(h));
     return NULL;
 }

@@ -3,6 +3,7 @@
  *   queue stats ┐
  *   summary     ├─▶ gauges (metrics), received_rate, processed_rate
  *   /proc/self  ┘
+ *   disk ──probe──▶ disk_watch, while the disk is full
  *
  * What it does not do: change anything. When the store cannot be read its gauges keep their values.
  */
@@ -11,6 +12,7 @@
 
 #include <stdint.h>
 
+#include "common/disk_watch.h"
 #include "common/rate.h"
 #include "queue/queue.h"
 #include "store/store.h"
@@ -20,6 +22,7 @@ struct housekeeper;
 struct housekeeper_options {
     struct queue *queue; /* borrowed until stop, like the others */
     struct store *store;
+    struct disk_watch *disk;     /* probed while it is full; may be NULL */
     struct rate *received_rate;  /* messages published; may be NULL */
     struct rate *processed_rate; /* events processed; may be NULL */
     int64_t started_us;          /* wall clock; 0 = now */

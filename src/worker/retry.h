@@ -12,7 +12,7 @@
 
 /* Trouble of the infrastructure: tried again for ever, from 100 ms up to 5 s apart. */
 #define RETRY_PAUSE_FIRST_MS 100
-#define RETRY_PAUSE_LIMIT_MS 5000
+#define RETRY_PAUSE_LIMIT_MS 2000
 
 /* The wait after the attempt-th failure (1..): first_ms doubled attempt-1 times, at most limit_ms,
  * then +-25 % by random (0 = -25 %, UINT32_MAX = +25 %).

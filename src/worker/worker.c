@@ -63,6 +63,8 @@ bool worker_recover(struct worker *w, GError **error)
     bool answer = false;
 
     /* Being stopped is no trouble: it ends the thread without a word. */
+    if (g_error_matches(*error, EF_ERROR, EF_ERROR_FULL))
+        disk_watch_note(w->options.disk, DISK_WRITER_STORE, true);
     if (is_passing(*error)) {
         int64_t wait_us = retry_delay_us(RETRY_PAUSE_FIRST_MS, RETRY_PAUSE_LIMIT_MS,
                                          (int)++w->failures, g_random_int());

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/disk_watch.h"
 #include "queue/queue.h"
 #include "store/store.h"
 
@@ -28,6 +29,7 @@ struct worker_options {
     int attempts_max;   /* 3 */
     int64_t backoff_ms; /* first retry after this, doubled each time, +-25 % jitter */
     bool is_suspicious; /* the last process ended uncleanly: try the first batch one by one */
+    struct disk_watch *disk; /* told what settling finds; borrowed, may be NULL */
     /* Called once, on the worker's thread, when it cannot go on (FATAL, CORRUPT). May be NULL. */
     void (*on_fatal)(void *user, const char *message);
     void *user;
