@@ -183,6 +183,7 @@ static const struct error_answer {
     {EF_ERROR_RETRY, 503, "temporarily-unavailable", "busy, please try again", true},
     {EF_ERROR_STOPPED, 503, "not-ready", "the process is ending", true},
     {EF_ERROR_FULL, 507, "insufficient-storage", NULL, false},
+    {EF_ERROR_FATAL, 503, "broken", "a write failed; whether it was stored is unknown", true},
     {EF_ERROR_MISSING, 404, "not-found", NULL, false},
     {EF_ERROR_CONFLICT, 409, "conflict", NULL, false},
     {EF_ERROR_INPUT, 400, "invalid-request", NULL, false},

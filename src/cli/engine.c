@@ -28,7 +28,7 @@ struct engine {
     atomic_flag fatal_seen;
 };
 
-/* Committer or worker thread: nothing is acknowledged from now on; the main thread is told once. */
+/* Any thread: nothing is acknowledged from now on; the main thread is told once. */
 static void engine_fatal(void *user, const char *message)
 {
     struct engine *e = user;
@@ -93,9 +93,13 @@ static bool check_same_history(struct engine *e, GError **error)
 
 static bool open_backends(struct engine *e, const struct settings *s, GError **error)
 {
-    struct queue_options queue_options = {.folder = s->data}; /* intake keeps the depth limit */
+    struct queue_options queue_options = {.folder = s->data, /* intake keeps the depth limit */
+                                          .on_fatal = engine_fatal,
+                                          .user = e};
     struct store_options store_options = {.folder = s->data,
-                                          .dedupe_memory_max = (size_t)s->dedupe_memory_max};
+                                          .dedupe_memory_max = (size_t)s->dedupe_memory_max,
+                                          .on_fatal = engine_fatal,
+                                          .user = e};
     struct store_summary summary;
 
     e->store = store_open(&store_sqlite_ops, &store_options, error);
@@ -104,7 +108,7 @@ static bool open_backends(struct engine *e, const struct settings *s, GError **e
     e->queue = queue_open(&queue_embedded_ops, &queue_options, error);
     if (e->queue == NULL)
         return false;
-    return store_get_summary(e->store, &summary, error) &&
+    return data_folder_sync(&e->folder, error) && store_get_summary(e->store, &summary, error) &&
            queue_seek(e->queue, summary.position, error) && check_same_history(e, error);
 }
 

@@ -169,3 +169,16 @@ void wal_keeper_close(struct wal_keeper *k)
     g_cond_clear(&k->wake);
     g_free(k);
 }
+
+int wal_errno(sqlite3 *db)
+{
+    sqlite3_file *wal = NULL;
+    int number = 0;
+
+    if (db == NULL ||
+        sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) != SQLITE_OK ||
+        wal == NULL || wal->pMethods == NULL)
+        return 0;
+    wal->pMethods->xFileControl(wal, SQLITE_FCNTL_LAST_ERRNO, &number);
+    return number;
+}

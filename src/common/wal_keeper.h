@@ -39,6 +39,11 @@ struct wal_keeper *wal_keeper_open(const struct wal_keeper_options *options, int
  * copy a few pages through db. Threads: one writer at a time. */
 void wal_keeper_note(struct wal_keeper *k, struct sqlite3 *db, int pages);
 
+/* The system's error number of the log's last failed call, 0 when unknown. SQLite keeps it with the
+ * file; the number that sqlite3_system_errno gives is often overwritten by then. Accepts NULL.
+ * Threads: the connection's. */
+int wal_errno(struct sqlite3 *db);
+
 /* Waits for a copy under way; frees. Before the writer's connection is closed. Accepts NULL. */
 void wal_keeper_close(struct wal_keeper *k);
 

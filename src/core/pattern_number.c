@@ -77,9 +77,28 @@ static bool read_decimal(struct slice text, struct decimal *out)
     return true;
 }
 
-/* Whether d is value's shortest decimal form. No shorter decimal may give value, and among those
- * of the same length d must be the nearest. The sign plays no part. Slow (it formats up to 17
- * times), and only reached by numbers that the table of powers cannot do. */
+/* Whether the number one step above the text in its last digit gives value. Below a power of two
+ * doubles lie closer together than above it, so the nearest decimal may miss where this one does
+ * not: 5.960464477539062e-08 misses 2^-24, 5.960464477539063e-08 gives it. */
+static bool is_given_from_above(const char *text, double value)
+{
+    const char *e = strchr(text, 'e');
+    int64_t exponent = read_exponent(e + 1, e + strlen(e));
+    uint64_t digits = 0;
+    char above[48];
+
+    for (const char *p = text; p < e; p++) {
+        if (*p != '.')
+            digits = digits * 10 + (uint64_t)(*p - '0');
+    }
+    exponent -= e - text > 1 ? e - text - 2 : 0; /* the digits behind the point */
+    g_snprintf(above, sizeof(above), "%" G_GUINT64_FORMAT "e%d", digits + 1, (int)exponent);
+    return g_ascii_strtod(above, NULL) == value;
+}
+
+/* Whether d, which gives value, is its shortest decimal form. No shorter decimal may give value,
+ * and among those of the same length d must be the nearest. The sign plays no part. Slow (it
+ * formats up to 17 times), and only reached by numbers that the table of powers cannot do. */
 static bool is_shortest(const struct decimal *d, double value)
 {
     for (unsigned n = 1; n <= d->digit_count; n++) {
@@ -88,10 +107,12 @@ static bool is_shortest(const struct decimal *d, double value)
 
         g_snprintf(format, sizeof(format), "%%.%ue", n - 1);
         g_ascii_formatd(text, sizeof(text), format, value);
-        if (g_ascii_strtod(text, NULL) != value)
-            continue;
-        read_decimal(slice_text(text), &nearest);
-        return nearest.digits == d->digits && nearest.exponent == d->exponent;
+        if (g_ascii_strtod(text, NULL) == value) {
+            read_decimal(slice_text(text), &nearest);
+            return nearest.digits == d->digits && nearest.exponent == d->exponent;
+        }
+        if (n < d->digit_count && is_given_from_above(text, value))
+            return false;
     }
     return true;
 }

@@ -11,7 +11,6 @@
 
 #include "common/error.h"
 #include "common/fault_point.h"
-#include "common/log.h"
 #include "common/wal_keeper.h"
 
 #define FILE_NAME        "queue.db"
@@ -50,6 +49,15 @@ static int insert_message(sqlite3_stmt *insert, const struct queue_message *m, i
     return embedded_run(insert);
 }
 
+/* From now on every publish is refused, and the owner knows at once: with no event under way nobody
+ * else would notice. */
+static void die(struct embedded *e, const char *why)
+{
+    backlog_kill(&e->backlog);
+    if (e->on_fatal != NULL)
+        e->on_fatal(e->user, why);
+}
+
 /* Undoes the batch in hand. When that fails, or when the commit itself met an I/O error, nobody
  * knows what is on the disk: the queue is dead from then on. A failed statement may have ended the
  * transaction already, hence the looks at autocommit. */
@@ -63,7 +71,7 @@ static void abandon(struct embedded *e, int rc, GError **error)
         sqlite3_get_autocommit(w->db) == 0)
         code = reason->code = EF_ERROR_FATAL;
     if (code == EF_ERROR_FATAL)
-        backlog_kill(&e->backlog);
+        die(e, reason->message);
     g_propagate_error(error, g_steal_pointer(&reason));
 }
 
@@ -125,10 +133,10 @@ static void keeper_failed(void *user, int rc, const char *message)
 {
     struct embedded *e = user;
 
+    g_autofree char *why = g_strdup_printf("cannot write %s: %s", e->path, message);
+
     (void)rc;
-    backlog_kill(&e->backlog);
-    log_error(LOG_MSG("the log could not be copied into its file, nothing more is accepted"),
-              LOG_STRING("file", e->path), LOG_STRING("error", message));
+    die(e, why);
 }
 
 /* A sync that failed beside the commit: the batch is durable, but "nothing is acknowledged after a
@@ -242,6 +250,8 @@ static struct embedded *embedded_new(const struct queue_options *options)
     e->queue.ops = &queue_embedded_ops;
     e->path = g_build_filename(options->folder, FILE_NAME, NULL);
     e->is_read_only = options->read_only;
+    e->on_fatal = options->on_fatal;
+    e->user = options->user;
     backlog_init(&e->backlog, options->waiting_max);
     e->writer.entries = g_array_new(FALSE, FALSE, sizeof(struct backlog_entry));
     g_mutex_init(&e->pool_lock);

@@ -44,6 +44,8 @@ struct embedded {
     struct queue queue; /* first: what the callers hold */
     char *path;         /* immutable, like the next one */
     bool is_read_only;
+    void (*on_fatal)(void *user, const char *message); /* immutable; may be NULL */
+    void *user;
     bool is_open;                     /* set when open has succeeded */
     bool is_sought;                   /* set before the first publish and receive */
     struct backlog backlog;           /* has its own lock */

@@ -118,37 +118,37 @@ static const struct verdict *find_verdict(int rc)
     return NULL;
 }
 
-/* The system's error number of the log's last failure. SQLite keeps it with the file; the number
- * that sqlite3_system_errno gives is often overwritten by then. */
-static int wal_errno(sqlite3 *db)
-{
-    sqlite3_file *wal = NULL;
-    int number = 0;
-
-    if (sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) != SQLITE_OK ||
-        wal == NULL || wal->pMethods == NULL)
-        return 0;
-    wal->pMethods->xFileControl(wal, SQLITE_FCNTL_LAST_ERRNO, &number);
-    return number;
-}
-
 /* A write that met a quota is "no room" although SQLite calls it an I/O error: it failed before the
  * sync, so nothing is in doubt. (A full disk it reports as SQLITE_FULL itself.) */
 static bool is_over_quota(sqlite3 *db, int rc)
 {
-    return db != NULL && rc == SQLITE_IOERR_WRITE && wal_errno(db) == EDQUOT;
+    return rc == SQLITE_IOERR_WRITE && wal_errno(db) == EDQUOT;
+}
+
+/* A file that cannot be made for want of room (or inodes): SQLite says "unable to open" only. Not
+ * for other I/O errors at work: of a sync that failed so, nobody knows what is on the disk. */
+static bool is_out_of_room(const struct embedded *e, sqlite3 *db, int rc)
+{
+    int number = db != NULL ? sqlite3_system_errno(db) : 0;
+    int primary = rc & 0xff;
+
+    return (number == ENOSPC || number == EDQUOT) &&
+           (primary == SQLITE_CANTOPEN || (primary == SQLITE_IOERR && !e->is_open));
 }
 
 /* The message names the file and what SQLite said; the advice is only for errors at work, since
  * those of the start go to somebody who sits before the terminal. */
 int embedded_fail(const struct embedded *e, sqlite3 *db, int rc, const char *doing, GError **error)
 {
-    const struct verdict *verdict = find_verdict(is_over_quota(db, rc) ? SQLITE_FULL : rc);
+    bool is_full = is_over_quota(db, rc) || is_out_of_room(e, db, rc);
+    const struct verdict *verdict = find_verdict(is_full ? SQLITE_FULL : rc);
     int code = verdict != NULL ? verdict->code : EF_ERROR_FATAL;
-    const char *text = db != NULL ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
+    const char *text = is_full      ? sqlite3_errstr(SQLITE_FULL)
+                       : db != NULL ? sqlite3_errmsg(db)
+                                    : sqlite3_errstr(rc);
 
     /* Before the first success a file that cannot be used is a wrong setting, not a full disk. */
-    if (!e->is_open && code == EF_ERROR_FULL && (rc & 0xff) != SQLITE_FULL)
+    if (!e->is_open && code == EF_ERROR_FULL && !is_full && (rc & 0xff) != SQLITE_FULL)
         code = EF_ERROR_INPUT;
     g_set_error(error, EF_ERROR, code, "cannot %s %s: %s%s", doing, e->path, text,
                 verdict != NULL && e->is_open ? verdict->advice : "");

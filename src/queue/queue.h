@@ -67,6 +67,10 @@ struct queue_options {
     int64_t waiting_max; /* publish answers FULL beyond this many waiting messages; 0 = no limit */
     bool read_only;      /* for doctor: no lock, no writes, no recovery */
     struct queue *inner; /* fault: the queue it wraps (taken) */
+    /* embedded: called when a write failed with unknown outcome and the queue is dead from then on,
+     * beside the FATAL that publish answers; from any thread, perhaps twice. May be NULL. */
+    void (*on_fatal)(void *user, const char *message);
+    void *user;
 };
 
 struct queue;

@@ -38,24 +38,31 @@ static int note_pages(void *user, sqlite3 *db, const char *schema, int pages)
     return SQLITE_OK;
 }
 
+/* No further write is accepted, and the owner knows at once: with no event under way nobody else
+ * would notice. Reading goes on: what was committed is still true. */
+static void die(struct store_sqlite *s, const char *why)
+{
+    if (g_atomic_int_exchange(&s->is_dead, 1) == 0 && s->on_fatal != NULL)
+        s->on_fatal(s->user, why);
+}
+
 /* What is committed is safe in the log. But a checkpoint that cannot write or sync the main file
  * must not be tried again as if nothing had happened: the kernel may have dropped the pages. */
 static void keeper_failed(void *user, int rc, const char *message)
 {
     struct store_sqlite *s = user;
+    g_autofree char *why = g_strdup_printf("cannot write %s: %s", s->path, message);
 
     (void)rc;
-    g_atomic_int_set(&s->is_dead, 1);
-    log_error(LOG_MSG("checkpoint failed, no further write is accepted"),
-              LOG_STRING("file", s->path), LOG_STRING("error", message));
+    die(s, why);
 }
 
-/* No further write is accepted; always false. Reading goes on: what was committed is still true. */
+/* Always false. */
 static bool set_dead(struct store_sqlite *s, const char *why, GError **error)
 {
-    g_atomic_int_set(&s->is_dead, 1);
     g_set_error(error, EF_ERROR, EF_ERROR_FATAL,
                 "%s: a write failed and what is on disk is unknown: %s", s->path, why);
+    die(s, why);
     return false;
 }
 
@@ -83,7 +90,7 @@ static void roll_back(struct store_sqlite *s)
     if (sqlite3_get_autocommit(s->writer->db) == 0)
         store_db_run(s->writer, ST_ROLLBACK, NULL, 0, NULL);
     if (sqlite3_get_autocommit(s->writer->db) == 0)
-        g_atomic_int_set(&s->is_dead, 1);
+        die(s, "a transaction cannot be rolled back");
 }
 
 /* The body of store_sqlite_write, under write_lock. BEGIN IMMEDIATE takes the file's write lock at
@@ -99,7 +106,7 @@ static bool write_locked(struct store_sqlite *s, store_sqlite_body body, void *u
         return true;
     roll_back(s);
     if (g_error_matches(problem, EF_ERROR, EF_ERROR_FATAL))
-        g_atomic_int_set(&s->is_dead, 1);
+        die(s, problem->message);
     g_propagate_error(error, g_steal_pointer(&problem));
     return false;
 }
@@ -353,6 +360,8 @@ static struct store_sqlite *new_store(const struct store_options *options)
     s->store.ops = &store_sqlite_ops;
     s->path = g_build_filename(options->folder, SQLITE_STORE_FILE, NULL);
     s->read_only = options->read_only;
+    s->on_fatal = options->on_fatal;
+    s->user = options->user;
     s->scratch = g_string_sized_new(1024);
     s->idle = g_ptr_array_new_with_free_func(close_reader);
     g_mutex_init(&s->write_lock);

@@ -8,7 +8,10 @@
  */
 #include "store/sqlite_internal.h"
 
+#include <errno.h>
+
 #include "common/error.h"
+#include "common/wal_keeper.h"
 
 #define BUSY_MS 5000 /* for other programs that hold the file, e.g. a shell */
 
@@ -104,16 +107,30 @@ static enum ef_error error_of(int code, bool is_writer)
     return is_writer ? EF_ERROR_FATAL : EF_ERROR_RETRY;
 }
 
+/* Why, where SQLite's code does not say it: a file that cannot be opened for want of room or
+ * inodes, and a write to the log that met a quota (it failed before the sync, so nothing is in
+ * doubt). Both are as good as a full disk. 0 = the code says all. */
+static int hidden_errno(const struct store_db *c, int code)
+{
+    if (c->db != NULL && (code & 0xff) == SQLITE_CANTOPEN)
+        return sqlite3_system_errno(c->db);
+    return code == SQLITE_IOERR_WRITE && wal_errno(c->db) == EDQUOT ? EDQUOT : 0;
+}
+
 /* SQLite's own words belong to the connection's last call; for an older code its general text. c
  * may be half-open: then there are no words of its own. */
 bool store_db_fail(struct store_db *c, int code, const char *what, GError **error)
 {
     enum ef_error means = error_of(code, c->is_writer);
+    int number = hidden_errno(c, code);
 
-    g_set_error(error, EF_ERROR, (int)means, "%s%s: %s: %s", c->path,
+    if (number == ENOSPC || number == EDQUOT)
+        means = EF_ERROR_FULL;
+    g_set_error(error, EF_ERROR, (int)means, "%s%s: %s: %s%s%s", c->path,
                 means == EF_ERROR_CORRUPT ? " is damaged" : "", what,
                 c->db != NULL && sqlite3_extended_errcode(c->db) == code ? sqlite3_errmsg(c->db)
-                                                                         : sqlite3_errstr(code));
+                                                                         : sqlite3_errstr(code),
+                number != 0 ? ": " : "", number != 0 ? g_strerror(number) : "");
     return false;
 }
 

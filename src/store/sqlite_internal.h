@@ -137,6 +137,8 @@ struct store_sqlite {
     char *path;         /* of eventflow.db */
     bool read_only;
     int is_dead; /* atomic: a commit failed with unknown outcome */
+    void (*on_fatal)(void *user, const char *message); /* immutable; may be NULL */
+    void *user;
     GMutex write_lock;
     struct store_db *writer;   /* under write_lock; NULL when read_only */
     struct wal_keeper *keeper; /* copies the log into the file */

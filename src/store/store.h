@@ -33,6 +33,11 @@ struct store_options {
     size_t dedupe_memory_max; /* bytes for the in-memory index; beyond it the on-disk one is used */
     bool read_only;           /* for doctor: no writes, no migration, no index */
     struct store *inner;      /* fault: the store it wraps (taken) */
+    /* sqlite: called when a write failed with unknown outcome and the store is dead from then on,
+     * beside the FATAL of the call; from any thread, perhaps twice. It must not call the store. May
+     * be NULL. */
+    void (*on_fatal)(void *user, const char *message);
+    void *user;
 };
 
 /* ---- dedupe ---------------------------------------------------------------------------------- */

@@ -25,7 +25,8 @@ bool step_enrich(struct pipeline *p, struct item *items, size_t count, GError **
     (void)error;
     for (size_t i = 0; i < count; i++) {
         items[i].correlation = correlation_of(&items[i]);
-        items[i].processed_at_us = p->now_us;
+        /* A clock that was set back must not let an event end before it came. */
+        items[i].processed_at_us = MAX(p->now_us, items[i].message->published_at_us);
     }
     return true;
 }

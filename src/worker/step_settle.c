@@ -42,7 +42,7 @@ static void put_outcome(const struct pipeline *p, const struct item *item, int64
         .kind = item->kind,
         .seq = item->message->seq,
         .received_at_us = item->message->published_at_us,
-        .finished_at_us = item->processed_at_us,
+        .finished_at_us = MAX(item->processed_at_us, item->first_failed_at_us),
         .processing_us = processing_us,
         .worker_id = p->options.id,
         .attempt = item->attempt,
