@@ -74,11 +74,28 @@ static bool check_results(const struct data_folder *f, GError **error)
     return true;
 }
 
+/* A disk without room (or inodes) is not a wrong setting. */
+static int code_of_errno(int number)
+{
+    return number == ENOSPC || number == EDQUOT ? EF_ERROR_FULL : EF_ERROR_INPUT;
+}
+
+/* The text of errno, with the way out that fits it. Always false. */
+static bool fail_errno(GError **error, const char *what, const char *path)
+{
+    int number = errno;
+    int code = code_of_errno(number);
+
+    g_set_error(error, EF_ERROR, code, "cannot %s '%s': %s; %s", what, path, g_strerror(number),
+                code == EF_ERROR_FULL ? "make room" : "choose another folder with --data");
+    return false;
+}
+
 /* Who holds the lock, for people; the file is written after the lock was taken. */
 static void set_in_use(GError **error, int fd, const char *path)
 {
     char pid[32] = "";
-    ssize_t size = pread(fd, pid, sizeof(pid) - 1, 0);
+    ssize_t size = fd >= 0 ? pread(fd, pid, sizeof(pid) - 1, 0) : 0;
 
     if (size > 0)
         pid[size] = '\0';
@@ -88,30 +105,44 @@ static void set_in_use(GError **error, int fd, const char *path)
                 path, size > 0 ? g_strstrip(pid) : "(unknown)");
 }
 
+/* The folder itself is locked as well as the file in it: the file can be deleted by hand, and a
+ * second process would then lock a new one. */
+static bool lock_both(struct data_folder *f, const char *file, GError **error)
+{
+    f->folder_fd = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (f->folder_fd < 0)
+        return fail_errno(error, "open the data folder", f->path);
+    f->lock_fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (f->lock_fd < 0)
+        return fail_errno(error, "write to the data folder", f->path);
+    if (flock(f->folder_fd, LOCK_EX | LOCK_NB) == 0 && flock(f->lock_fd, LOCK_EX | LOCK_NB) == 0)
+        return true;
+    set_in_use(error, f->lock_fd, f->path);
+    return false;
+}
+
 static bool take_lock(struct data_folder *f, GError **error)
 {
     g_autofree char *file = g_build_filename(f->path, LOCK_NAME, NULL);
     char pid[32];
     int size;
 
-    f->lock_fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (f->lock_fd < 0) {
-        g_set_error(error, EF_ERROR, EF_ERROR_INPUT,
-                    "cannot write to the data folder '%s': %s; choose another one with --data",
-                    f->path, g_strerror(errno));
+    if (!lock_both(f, file, error))
         return false;
-    }
-    if (flock(f->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-        set_in_use(error, f->lock_fd, f->path);
-        return false;
-    }
     size = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
-    if (ftruncate(f->lock_fd, 0) != 0 || pwrite(f->lock_fd, pid, (size_t)size, 0) != size) {
-        g_set_error(error, EF_ERROR, EF_ERROR_INPUT, "cannot write '%s': %s", file,
-                    g_strerror(errno));
-        return false;
-    }
+    if (ftruncate(f->lock_fd, 0) != 0 || pwrite(f->lock_fd, pid, (size_t)size, 0) != size)
+        return fail_errno(error, "write", file);
     return true;
+}
+
+/* Gives the locks back. Accepts a half-built folder. */
+static void drop(struct data_folder *f)
+{
+    if (f->lock_fd >= 0)
+        close(f->lock_fd);
+    if (f->folder_fd >= 0)
+        close(f->folder_fd);
+    g_clear_pointer(&f->path, g_free);
 }
 
 static bool make_marker(struct data_folder *f, GError **error)
@@ -119,37 +150,49 @@ static bool make_marker(struct data_folder *f, GError **error)
     g_autofree char *file = g_build_filename(f->path, MARKER_NAME, NULL);
     int fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
-    if (fd < 0) {
-        g_set_error(error, EF_ERROR, EF_ERROR_INPUT, "cannot make '%s': %s", file,
-                    g_strerror(errno));
-        return false;
-    }
+    if (fd < 0)
+        return fail_errno(error, "make", file);
     close(fd);
     return true;
 }
 
+bool data_folder_lock(struct data_folder *f, const char *path, GError **error)
+{
+    *f = (struct data_folder){.path = g_strdup(path), .folder_fd = -1, .lock_fd = -1};
+    if (g_mkdir_with_parents(path, 0700) != 0)
+        fail_errno(error, "make the data folder", path);
+    else if (take_lock(f, error))
+        return true;
+    drop(f);
+    return false;
+}
+
 bool data_folder_open(struct data_folder *f, const char *path, GError **error)
 {
-    *f = (struct data_folder){.path = g_strdup(path), .lock_fd = -1};
-    if (g_mkdir_with_parents(path, 0700) != 0) {
-        g_set_error(error, EF_ERROR, EF_ERROR_INPUT,
-                    "cannot make the data folder '%s': %s; choose another one with --data", path,
-                    g_strerror(errno));
-        goto out;
-    }
-    if (!take_lock(f, error))
-        goto out;
-    if (!check_results(f, error))
-        goto out;
+    if (!data_folder_lock(f, path, error))
+        return false;
     f->was_new = !folder_has(path, STORE_NAME) && !folder_has(path, QUEUE_NAME);
     f->was_unclean = folder_has(path, MARKER_NAME);
-    if (make_marker(f, error))
+    if (check_results(f, error) && make_marker(f, error))
         return true;
-out:
-    if (f->lock_fd >= 0)
-        close(f->lock_fd);
-    g_clear_pointer(&f->path, g_free);
+    drop(f);
     return false;
+}
+
+/* One sync of the folder and one of the folder above it, which holds its name. */
+bool data_folder_sync(const struct data_folder *f, GError **error)
+{
+    g_autofree char *above = g_build_filename(f->path, "..", NULL);
+    int fd = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    /* A folder above that may not be read is an older one, whose names are on the disk. */
+    bool is_ok = fsync(f->folder_fd) == 0 && (fd < 0 || !f->was_new || fsync(fd) == 0);
+
+    if (!is_ok)
+        g_set_error(error, EF_ERROR, EF_ERROR_FATAL, "cannot sync the data folder '%s': %s",
+                    f->path, g_strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return is_ok;
 }
 
 void data_folder_close(struct data_folder *f, bool is_clean)
@@ -161,6 +204,5 @@ void data_folder_close(struct data_folder *f, bool is_clean)
     marker = g_build_filename(f->path, MARKER_NAME, NULL);
     if (is_clean)
         g_unlink(marker);
-    close(f->lock_fd); /* gives the lock back */
-    g_clear_pointer(&f->path, g_free);
+    drop(f);
 }

@@ -13,6 +13,7 @@
 /* All members are read-only for others. */
 struct data_folder {
     char *path;
+    int folder_fd; /* the folder itself, locked, too */
     int lock_fd;
     bool was_new;     /* the folder held no databases */
     bool was_unclean; /* the last process did not close it */
@@ -24,6 +25,14 @@ bool data_folder_check(const char *path, GError **error);
 /* Makes the folder (mode 0700) when missing and takes the lock. Errors: IN_USE names the pid of the
  * owner; INPUT not writable or no folder; CORRUPT eventflow.db is gone and its queue is there. */
 bool data_folder_open(struct data_folder *f, const char *path, GError **error);
+
+/* Only makes the folder and takes the lock, whatever is in it: for a restore. The rest of f is
+ * false. Errors: IN_USE, INPUT, as above. */
+bool data_folder_lock(struct data_folder *f, const char *path, GError **error);
+
+/* Makes the names of all files in it durable: SQLite syncs a folder, too, but carries on when that
+ * fails. To be called when the files are there. Errors: FATAL. */
+bool data_folder_sync(const struct data_folder *f, GError **error);
 
 /* Marks the end. is_clean: everything was closed in order. */
 void data_folder_close(struct data_folder *f, bool is_clean);

@@ -52,7 +52,7 @@ const struct config_setting SETTINGS[] = {
      NULL, AT(batch_max), false},
     {"inflight-max", CONFIG_INTEGER, "65536", "events received but not yet durable; beyond it 503",
      1, 10000000, NULL, AT(inflight_max), false},
-    {"inflight-bytes-max", CONFIG_SIZE, "64MiB", "the same in bytes of event bodies", KIB, 64 * GIB,
+    {"inflight-bytes-max", CONFIG_SIZE, "32MiB", "the same in bytes of event bodies", KIB, 64 * GIB,
      NULL, AT(inflight_bytes_max), false},
     {"queue-depth-max", CONFIG_INTEGER, "1000000",
      "events that may wait for the worker; beyond it 503", 1, INT64_C(1000000000), NULL,

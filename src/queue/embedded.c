@@ -45,6 +45,7 @@ static int insert_message(sqlite3_stmt *insert, const struct queue_message *m, i
         sqlite3_bind_int64(insert, 6, m->reference);
     else
         sqlite3_bind_null(insert, 6);
+    sqlite3_bind_int64(insert, 8, embedded_checksum(m, seq));
     bind_bytes(insert, 7, m->body); /* a bind that fails leaves NULL, which the table refuses */
     return embedded_run(insert);
 }

@@ -2,6 +2,7 @@
  *
  *   embedded.c       the queue_ops: publish, ack, seek, open and close
  *   embedded_read.c  receive, read, find, check: everything that reads rows
+ *   embedded_checksum.c  the checksum of a row
  *   embedded_sql.c   the file: layout, opening, and what SQLite's errors mean for us
  *
  * Connections: one writes (publisher thread), one belongs to the consumer, and a small pool serves
@@ -83,6 +84,18 @@ void embedded_reader_free(struct embedded_reader *r);
 /* Looks at the first bytes of the file with plain reads. Errors: NEWER, CORRUPT, MISSING (only with
  * read_only). */
 bool embedded_look(const struct embedded *e, GError **error);
+
+/* Makes the tables in an empty database, e.g. for comparison. SQLite's code. */
+int embedded_make_schema(sqlite3 *db);
+
+/* ---- embedded_checksum.c --------------------------------------------------------------------- */
+
+/* The checksum of a message's row. Part of the file format: see the file. */
+int64_t embedded_checksum(const struct queue_message *m, int64_t seq);
+
+/* Makes embedded_checksum known to SQL: message_checksum(seq, received_at, event_id,
+ * correlation_id, traceparent, replay_of, body). SQLite's code. */
+int embedded_add_checksum(sqlite3 *db);
 
 /* ---- embedded_read.c: members of the ops, contracts in queue.h --------------------------------
  */

@@ -22,6 +22,7 @@ enum row_column {
     ROW_TRACEPARENT,
     ROW_REPLAY_OF,
     ROW_BODY,
+    ROW_CHECKSUM,
 };
 
 /* ---- rows ------------------------------------------------------------------------------------ */
@@ -37,7 +38,7 @@ static struct slice column_slice(sqlite3_stmt *row, int column)
 /* The row as a message whose slices live in the arena. */
 static struct queue_message copy_row(sqlite3_stmt *row, struct arena *a)
 {
-    return (struct queue_message){
+    struct queue_message m = {
         .seq = sqlite3_column_int64(row, ROW_SEQ),
         .published_at_us = sqlite3_column_int64(row, ROW_RECEIVED_AT),
         .key = arena_copy(a, column_slice(row, ROW_EVENT_ID)),
@@ -46,6 +47,11 @@ static struct queue_message copy_row(sqlite3_stmt *row, struct arena *a)
         .reference = sqlite3_column_int64(row, ROW_REPLAY_OF),
         .body = arena_copy(a, column_slice(row, ROW_BODY)),
     };
+
+    /* Rows of version 1 have none. */
+    m.is_damaged = sqlite3_column_type(row, ROW_CHECKSUM) != SQLITE_NULL &&
+                   sqlite3_column_int64(row, ROW_CHECKSUM) != embedded_checksum(&m, m.seq);
+    return m;
 }
 
 /* Sets the error for a seq that should be there and is not. Always false. */
@@ -326,7 +332,59 @@ static const struct {
     {QUEUE_CHECK_FULL, "SELECT printf('%d messages are missing between %d and %d',"
                        " max(seq) - min(seq) + 1 - count(*), min(seq), max(seq))"
                        " FROM raw_events HAVING max(seq) - min(seq) + 1 != count(*)"},
+    {QUEUE_CHECK_FULL, "SELECT 'the first message is ' || min(seq) || ', not 1' FROM raw_events"
+                       " HAVING min(seq) <> 1"},
+    {QUEUE_CHECK_FULL, "SELECT 'message ' || seq || ' does not fit its checksum' FROM raw_events"
+                       " WHERE checksum <> message_checksum(seq, received_at, event_id,"
+                       " correlation_id, traceparent, replay_of, body) LIMIT 20"},
+    /* Only rows of version 1 have none, and they come first. */
+    {QUEUE_CHECK_FULL, "SELECT 'message ' || seq || ' has lost its checksum' FROM raw_events"
+                       " WHERE checksum IS NULL AND seq >"
+                       " (SELECT min(seq) FROM raw_events WHERE checksum IS NOT NULL) LIMIT 20"},
 };
+
+/* Whether the file has this table or view, word for word. Borrows both until the statement moves.
+ */
+static bool has_object(sqlite3 *db, sqlite3_stmt *wanted)
+{
+    sqlite3_stmt *st = NULL;
+    bool is_there = false;
+
+    if (sqlite3_prepare_v2(db, "SELECT 1 FROM sqlite_schema WHERE name = ?1 AND sql = ?2", -1, &st,
+                           NULL) == SQLITE_OK) {
+        sqlite3_bind_value(st, 1, sqlite3_column_value(wanted, 0));
+        sqlite3_bind_value(st, 2, sqlite3_column_value(wanted, 1));
+        is_there = sqlite3_step(st) == SQLITE_ROW;
+    }
+    sqlite3_finalize(st);
+    return is_there;
+}
+
+/* The schema against that of a new file. What somebody added is no problem. */
+static bool check_schema(const struct embedded *e, sqlite3 *db, GPtrArray *problems, GError **error)
+{
+    sqlite3 *fresh = NULL;
+    sqlite3_stmt *wanted = NULL;
+    int rc = sqlite3_open(":memory:", &fresh);
+
+    if (rc == SQLITE_OK)
+        rc = embedded_make_schema(fresh);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_prepare_v2(fresh, "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL",
+                                -1, &wanted, NULL);
+    while (rc == SQLITE_OK && sqlite3_step(wanted) == SQLITE_ROW)
+        if (!has_object(db, wanted)) {
+            g_autofree char *text = g_strdup_printf("'%s' is not what this program made",
+                                                    sqlite3_column_text(wanted, 0));
+
+            add_problem(e, problems, text);
+        }
+    if (rc != SQLITE_OK)
+        embedded_fail(e, fresh, rc, "check", error);
+    sqlite3_finalize(wanted);
+    sqlite3_close(fresh);
+    return rc == SQLITE_OK;
+}
 
 /* On a pooled reader, so that a full check of a large file does not hold the consumer up. */
 bool embedded_check(struct queue *q, enum queue_check level, GPtrArray *problems, GError **error)
@@ -337,7 +395,8 @@ bool embedded_check(struct queue *q, enum queue_check level, GPtrArray *problems
 
     if (r == NULL)
         return false;
-    is_good = level != QUEUE_CHECK_PING || check_ping(e, r, error);
+    is_good = (level != QUEUE_CHECK_PING || check_ping(e, r, error)) &&
+              (level != QUEUE_CHECK_FULL || check_schema(e, r->db, problems, error));
     for (size_t i = 0; is_good && i < G_N_ELEMENTS(check_queries); i++)
         if (check_queries[i].level == level)
             is_good = check_query(e, r->db, check_queries[i].sql, problems, error);

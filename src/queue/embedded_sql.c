@@ -1,6 +1,6 @@
 /* The file queue.db: its layout, how it is opened, and what SQLite's errors mean for us.
  *
- * Layout, version 1 (application_id and user_version in the file's head say so; the program trusts
+ * Layout, version 2 (application_id and user_version in the file's head say so; the program trusts
  * those, the table `meta` is for people):
  *
  *   raw_events       one row a message, seq = 1, 2, 3, … without gaps, only ever appended.
@@ -11,6 +11,8 @@
  *     traceparent    TEXT, NULL = none
  *     replay_of      INTEGER, id of the failure that is replayed, NULL = none
  *     body           TEXT as it came (BLOB when it contains a NUL byte, as any other text here)
+ *     checksum       INTEGER over the others (embedded_checksum); NULL in rows of version 1, which
+ *                    had none
  *   events_received  the same as a view, with received_at as RFC 3339 text
  *   meta             name, value: schema_version, created_at, created_by
  *
@@ -31,7 +33,7 @@
 #define APPLICATION_ID 0x45764671 /* "EvFq" */
 /* Raised with every change of the layout above; an older program then refuses the file
  * (check_version). */
-#define SCHEMA_VERSION   1
+#define SCHEMA_VERSION   2
 #define BUSY_MS          2000 /* how long to wait for a foreign writer, e.g. somebody's sqlite3 shell */
 #define HEAD_SIZE        100 /* of an SQLite file, https://www.sqlite.org/fileformat.html 1.3 */
 #define HEAD_VERSION     60  /* offset of user_version, big-endian */
@@ -56,8 +58,12 @@ static const char schema_sql[] =
     " correlation_id, traceparent, replay_of, body FROM raw_events;"
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
     "PRAGMA application_id = " VALUE_OF(APPLICATION_ID) ";"
-                                                        "PRAGMA user_version = " VALUE_OF(
-                                                            SCHEMA_VERSION) ";";
+                                                        "PRAGMA user_version = 1;";
+
+/* Version 1 to 2. No row is rewritten. A new file takes the same way, so that the text of the
+ * schema is the same in all. */
+static const char checksum_sql[] = "ALTER TABLE raw_events ADD COLUMN checksum INTEGER;"
+                                   "PRAGMA user_version = " VALUE_OF(SCHEMA_VERSION) ";";
 
 /* page_size must come before the first write, journal_mode creates the file. synchronous=FULL is
  * the promise of publish: one sync of the log for every commit. The log is cut to 64 MiB after a
@@ -78,7 +84,7 @@ static const char reader_sql[] = "PRAGMA cache_size = -1024;"
 
 /* Read by number: enum row_column in embedded_read.c lists the same columns. */
 #define ROW_COLUMNS                                                                                \
-    "SELECT seq, received_at, event_id, correlation_id, traceparent, replay_of, body"              \
+    "SELECT seq, received_at, event_id, correlation_id, traceparent, replay_of, body, checksum"    \
     " FROM raw_events "
 
 /* ---- errors ---------------------------------------------------------------------------------- */
@@ -180,9 +186,14 @@ static int64_t file_size(const char *path)
     return stat(path, &info) == 0 ? info.st_size : -1;
 }
 
-/* Errors: NEWER. Older schemas are the business of a migration, of which there is none yet. */
+/* Errors: NEWER; an older one is brought up by embedded_open_writer, or MISSING for a reader. */
 static bool check_version(const struct embedded *e, uint32_t version, GError **error)
 {
+    if (version > 0 && version < SCHEMA_VERSION && e->is_read_only) {
+        g_set_error(error, EF_ERROR, EF_ERROR_MISSING,
+                    "%s has an older schema; start the server once to migrate it", e->path);
+        return false;
+    }
     if (version <= SCHEMA_VERSION)
         return true;
     g_set_error(error, EF_ERROR, EF_ERROR_NEWER,
@@ -302,6 +313,13 @@ static int insert_meta(sqlite3 *db)
     return rc;
 }
 
+int embedded_make_schema(sqlite3 *db)
+{
+    int rc = sqlite3_exec(db, schema_sql, NULL, NULL, NULL);
+
+    return rc == SQLITE_OK ? sqlite3_exec(db, checksum_sql, NULL, NULL, NULL) : rc;
+}
+
 /* Makes the tables in one transaction, when there are none. After an error the caller closes the
  * connection, which rolls back. */
 static int create_schema(sqlite3 *db)
@@ -309,9 +327,24 @@ static int create_schema(sqlite3 *db)
     int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 
     if (rc == SQLITE_OK)
-        rc = sqlite3_exec(db, schema_sql, NULL, NULL, NULL);
+        rc = embedded_make_schema(db);
     if (rc == SQLITE_OK)
         rc = insert_meta(db);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
+    return rc;
+}
+
+/* Brings a file of version 1 to the newest one, in one transaction. */
+static int add_checksums(sqlite3 *db)
+{
+    int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(db, checksum_sql, NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(db, "UPDATE meta SET value = '2' WHERE name = 'schema_version'", NULL,
+                          NULL, NULL);
     if (rc == SQLITE_OK)
         rc = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
     return rc;
@@ -351,7 +384,7 @@ static int prepare_writer(struct embedded_writer *w)
     int rc = prepare(w->db, "BEGIN IMMEDIATE", &w->begin);
 
     if (rc == SQLITE_OK)
-        rc = prepare(w->db, "INSERT INTO raw_events VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        rc = prepare(w->db, "INSERT INTO raw_events VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                      &w->insert);
     if (rc == SQLITE_OK)
         rc = prepare(w->db, "COMMIT", &w->commit);
@@ -377,6 +410,8 @@ bool embedded_open_writer(struct embedded *e, GError **error)
         rc = sqlite3_exec(w->db, writer_sql, NULL, NULL, NULL);
     if (rc == SQLITE_OK && version == 0)
         rc = create_schema(w->db);
+    if (rc == SQLITE_OK && version == 1)
+        rc = add_checksums(w->db);
     if (rc == SQLITE_OK)
         rc = prepare_writer(w);
     if (rc == SQLITE_OK)
@@ -414,6 +449,8 @@ struct embedded_reader *embedded_reader_new(const struct embedded *e, GError **e
 
     if (rc == SQLITE_OK)
         rc = sqlite3_exec(r->db, reader_sql, NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = embedded_add_checksum(r->db);
     if (rc == SQLITE_OK && !check_schema(e, r->db, &version, error)) {
         embedded_reader_free(r);
         return NULL;

@@ -36,6 +36,7 @@ struct queue_message {
     struct slice trace;       /* W3C traceparent, or empty */
     int64_t reference;        /* the publisher's number (the failure that is replayed); 0 = none */
     struct slice body;        /* the event as it came, 1 to QUEUE_MESSAGE_MAX bytes */
+    bool is_damaged;          /* received only: the row does not fit its checksum */
 };
 
 /* Messages received together; lives in the arena given to receive. */

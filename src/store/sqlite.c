@@ -127,6 +127,22 @@ bool store_sqlite_write(struct store_sqlite *s, store_sqlite_body body, void *us
     return ok;
 }
 
+/* Opens the file so that not a byte of the folder changes, not even side files appear: it may
+ * belong to a newer program, or to none of ours. NULL on error. */
+static struct store_db *open_untouched(const char *path, GError **error)
+{
+    g_autofree char *log = g_strconcat(path, "-wal", NULL);
+    g_autofree char *absolute = g_canonicalize_filename(path, NULL);
+    g_autofree char *uri = g_filename_to_uri(absolute, NULL, error);
+    g_autofree char *name = NULL;
+
+    if (uri == NULL)
+        return NULL;
+    /* Without a log file nobody is writing, so the file can be taken as it lies there. */
+    name = g_strconcat(uri, access(log, F_OK) == 0 ? "" : "?immutable=1", NULL);
+    return store_db_open(name, path, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, error);
+}
+
 /* An idle connection, or a new one: readers never wait for each other. Opened outside the lock, as
  * that is I/O. */
 static struct store_db *take_reader(struct store_sqlite *s, GError **error)
@@ -137,7 +153,11 @@ static struct store_db *take_reader(struct store_sqlite *s, GError **error)
     if (s->idle->len > 0)
         c = g_ptr_array_steal_index_fast(s->idle, s->idle->len - 1);
     g_mutex_unlock(&s->pool_lock);
-    return c != NULL ? c : store_db_open(s->path, s->path, SQLITE_OPEN_READONLY, error);
+    if (c != NULL)
+        return c;
+    /* A doctor's look at a folder at rest leaves nothing behind. */
+    return s->read_only ? open_untouched(s->path, error)
+                        : store_db_open(s->path, s->path, SQLITE_OPEN_READONLY, error);
 }
 
 /* SQLite takes the snapshot at the first read and keeps it until the transaction ends. */
@@ -165,23 +185,7 @@ void store_sqlite_end_read(struct store_sqlite *s, struct store_db *c)
     store_db_close(c);
 }
 
-/* ---- looking before touching ----------------------------------------------------------------- */
-
-/* Opens the file so that not a byte of the folder changes, not even side files appear: it may
- * belong to a newer program, or to none of ours. NULL on error. */
-static struct store_db *open_untouched(const char *path, GError **error)
-{
-    g_autofree char *log = g_strconcat(path, "-wal", NULL);
-    g_autofree char *absolute = g_canonicalize_filename(path, NULL);
-    g_autofree char *uri = g_filename_to_uri(absolute, NULL, error);
-    g_autofree char *name = NULL;
-
-    if (uri == NULL)
-        return NULL;
-    /* Without a log file nobody is writing, so the file can be taken as it lies there. */
-    name = g_strconcat(uri, access(log, F_OK) == 0 ? "" : "?immutable=1", NULL);
-    return store_db_open(name, path, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, error);
-}
+/* ---- looking before touching ---------------------------------------------------------------- */
 
 /* One number from text that is not worth a prepared statement. Also the first read of the file:
  * what is no database shows here, as CORRUPT. */
@@ -247,14 +251,18 @@ static bool peek(struct store_sqlite *s, int64_t *version, GError **error)
 /* A body of store_sqlite_write: one numbered file and the record of it, in one transaction.
  * user_version and application_id are part of the file and so of the transaction: a crash leaves
  * the schema of before or of after. The name is ours, embedded at build time, so it needs no
- * quoting. */
+ * quoting. The record has a checksum from the second file on. */
 static bool migrate_one(struct store_sqlite *s, void *user, GError **error)
 {
     const struct embedded_file *file = user;
-    g_autofree char *record = g_strdup_printf(
-        "INSERT INTO migrations VALUES (%d, '%s', %" G_GINT64_FORMAT "); "
-        "PRAGMA user_version = %d; PRAGMA application_id = %d",
-        file->number, file->name, clock_now_us(), file->number, SQLITE_STORE_APPLICATION_ID);
+    int64_t now_us = clock_now_us();
+    g_autofree char *checksum = g_strdup_printf(", row_checksum(%d, '%s', %" G_GINT64_FORMAT ")",
+                                                file->number, file->name, now_us);
+    g_autofree char *record =
+        g_strdup_printf("INSERT INTO migrations VALUES (%d, '%s', %" G_GINT64_FORMAT "%s); "
+                        "PRAGMA user_version = %d; PRAGMA application_id = %d",
+                        file->number, file->name, now_us, file->number > 1 ? checksum : "",
+                        file->number, SQLITE_STORE_APPLICATION_ID);
 
     return store_db_execute(s->writer, file->text, error) &&
            store_db_execute(s->writer, record, error);
@@ -326,6 +334,15 @@ static bool open_writer(struct store_sqlite *s, int64_t version, GError **error)
     if (s->writer == NULL || !set_pragmas(s, error))
         return false;
     return migrate(s, version, error) && open_keeper(s, error);
+}
+
+/* The newest schema in an empty database, as every file of this version has it. */
+bool store_sqlite_make_schema(struct store_db *c, GError **error)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(embedded_files); i++)
+        if (!store_db_execute(c, embedded_files[i].text, error))
+            return false;
+    return true;
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */

@@ -76,6 +76,25 @@ static const struct question full_questions[] = {
     {"unique ids",
      "SELECT 'the id of seq ' || seq || ' was processed twice' FROM (SELECT seq, row_number() "
      "OVER (PARTITION BY event_id, source ORDER BY seq) AS nth FROM processed) WHERE nth > 1"},
+    /* What changes later has a checksum of its own. */
+    {"replays",
+     "SELECT 'the replay of failure ' || id || ' does not fit its checksum' FROM failed "
+     "WHERE replay_checksum IS NOT CASE WHEN replayed_at_us IS NULL AND replay_seq IS NULL "
+     "THEN NULL ELSE row_checksum(id, replayed_at_us, replay_seq) END"},
+    {"retry rows",
+     "SELECT 'the row with seq ' || seq || ' does not fit its checksum' FROM retries WHERE "
+     "checksum IS NOT row_checksum(seq, attempt, due_us, first_failed_at_us, reason, error)"},
+    {"campaign heads",
+     "SELECT 'the row of campaign ' || campaign_id || ' does not fit its checksum' FROM "
+     "campaign_heads WHERE checksum IS NOT row_checksum(campaign_id, version, deleted_at_us)"},
+    {"counter rows", "SELECT 'the counter ' || name || ' does not fit its checksum' FROM counters "
+                     "WHERE checksum IS NOT row_checksum(name, value)"},
+    {"migration rows",
+     "SELECT 'the row ' || number || ' does not fit its checksum' FROM migrations "
+     "WHERE checksum IS NOT row_checksum(number, name, applied_at_us)"},
+    {"failure ids",
+     "SELECT 'the newest failure is ' || max(id) || ', which is not the last one given' FROM "
+     "failed HAVING max(id) IS NOT (SELECT seq FROM sqlite_sequence WHERE name = 'failed')"},
 };
 
 /* Appends a line for each answer, PROBLEMS_MAX at most. A damaged page ends the question, and is
@@ -119,6 +138,43 @@ static bool ask_all(struct store_db *c, const struct question *questions, size_t
     return true;
 }
 
+/* Whether the file has this table, index or view, word for word. */
+static bool has_object(struct store_db *c, struct slice name, struct slice sql)
+{
+    sqlite3_stmt *st = NULL;
+    struct store_value values[] = {VALUE_TEXT(name), VALUE_TEXT(sql)};
+    bool is_there = false;
+
+    if (sqlite3_prepare_v2(c->db, "SELECT 1 FROM sqlite_schema WHERE name = ?1 AND sql = ?2", -1,
+                           &st, NULL) == SQLITE_OK &&
+        store_db_bind_values(st, values, 2) == SQLITE_OK)
+        is_there = sqlite3_step(st) == SQLITE_ROW;
+    sqlite3_finalize(st);
+    return is_there;
+}
+
+/* The schema against that of a new database. What somebody added to the file is no problem. */
+static bool check_schema(struct store_db *c, GPtrArray *problems, GError **error)
+{
+    struct store_db *fresh = store_db_open(":memory:", c->path, SQLITE_OPEN_READWRITE, error);
+    sqlite3_stmt *st = NULL;
+
+    if (fresh == NULL || !store_sqlite_make_schema(fresh, error) ||
+        sqlite3_prepare_v2(fresh->db, "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL",
+                           -1, &st, NULL) != SQLITE_OK) {
+        store_db_close(fresh);
+        return false;
+    }
+    while (sqlite3_step(st) == SQLITE_ROW)
+        if (!has_object(c, store_db_column(st, 0), store_db_column(st, 1)))
+            g_ptr_array_add(problems, g_strdup_printf("%s: schema: '%s' is not what this program "
+                                                      "made",
+                                                      c->path, sqlite3_column_text(st, 0)));
+    sqlite3_finalize(st);
+    store_db_close(fresh);
+    return true;
+}
+
 /* A dead store cannot be healthy, whatever the file looks like. */
 static bool is_alive(struct store_sqlite *s, GError **error)
 {
@@ -147,7 +203,8 @@ bool store_sqlite_check(struct store *store, enum store_check level, GPtrArray *
     else if (level == STORE_CHECK_QUICK)
         ok = ask_all(c, quick_questions, G_N_ELEMENTS(quick_questions), problems, error);
     else
-        ok = ask_all(c, full_questions, G_N_ELEMENTS(full_questions), problems, error);
+        ok = check_schema(c, problems, error) &&
+             ask_all(c, full_questions, G_N_ELEMENTS(full_questions), problems, error);
     store_sqlite_end_read(s, c);
     return ok;
 }

@@ -40,21 +40,26 @@ static const char *const statement_texts[ST_COUNT] = {
         "checksum) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)",
     [ST_COUNT_DUPLICATE] = "UPDATE processed SET duplicates = duplicates + 1 WHERE seq = ?1",
     /* The first replay that ends stands. */
-    [ST_MARK_REPLAYED] = "UPDATE failed SET replayed_at_us = ?2, replay_seq = ?3 "
+    [ST_MARK_REPLAYED] = "UPDATE failed SET replayed_at_us = ?2, replay_seq = ?3, "
+                         "replay_checksum = row_checksum(id, ?2, ?3) "
                          "WHERE id = ?1 AND replayed_at_us IS NULL",
     [ST_HAS_RETRIES] = "SELECT EXISTS (SELECT 1 FROM retries)",
     [ST_DELETE_RETRY] = "DELETE FROM retries WHERE seq = ?1",
     [ST_PUT_RETRY] = "INSERT OR REPLACE INTO retries (seq, attempt, due_us, first_failed_at_us, "
-                     "reason, error) VALUES (?1,?2,?3,?4,?5,?6)",
+                     "reason, error, checksum) VALUES (?1,?2,?3,?4,?5,?6,"
+                     "row_checksum(?1,?2,?3,?4,?5,?6))",
     /* Due at once: if the process dies in the attempt, the next one finds the message again. */
     [ST_BEGIN_ATTEMPT] =
-        "INSERT INTO retries (seq, attempt, due_us, first_failed_at_us, reason, error) "
-        "VALUES (?1, 1, ?2, ?2, '', '') "
-        "ON CONFLICT (seq) DO UPDATE SET attempt = attempt + 1, due_us = ?2 RETURNING attempt",
+        "INSERT INTO retries (seq, attempt, due_us, first_failed_at_us, reason, error, checksum) "
+        "VALUES (?1, 1, ?2, ?2, '', '', row_checksum(?1, 1, ?2, ?2, '', '')) "
+        "ON CONFLICT (seq) DO UPDATE SET attempt = attempt + 1, due_us = ?2, checksum = "
+        "row_checksum(seq, attempt + 1, ?2, first_failed_at_us, reason, error) RETURNING attempt",
     [ST_DUE_RETRIES] = "SELECT seq, attempt, due_us, first_failed_at_us, error FROM retries "
                        "WHERE due_us <= ?1 ORDER BY due_us, seq LIMIT ?2",
-    [ST_COUNT_UP] = "UPDATE counters SET value = value + ?2 WHERE name = ?1",
-    [ST_SET_POSITION] = "UPDATE counters SET value = max(value, ?1) WHERE name = 'position'",
+    [ST_COUNT_UP] = "UPDATE counters SET value = value + ?2, "
+                    "checksum = row_checksum(name, value + ?2) WHERE name = ?1",
+    [ST_SET_POSITION] = "UPDATE counters SET value = max(value, ?1), "
+                        "checksum = row_checksum(name, max(value, ?1)) WHERE name = 'position'",
     [ST_GENERATION] = "SELECT value FROM counters WHERE name = 'campaign_generation'",
     [ST_CAMPAIGN_CURRENT] =
         "SELECT " SQLITE_STORE_CAMPAIGN_COLUMNS
@@ -64,8 +69,10 @@ static const char *const statement_texts[ST_COUNT] = {
         "INSERT INTO campaign_versions (campaign_id, version, name, status, document, "
         "created_at_us, updated_at_us, checksum) VALUES (?1,?2,?3,?4,?5,?6,?7,?8)",
     /* REPLACE, so that deleted_at_us becomes NULL again. */
-    [ST_PUT_HEAD] = "INSERT OR REPLACE INTO campaign_heads (campaign_id, version) VALUES (?1,?2)",
-    [ST_DELETE_HEAD] = "UPDATE campaign_heads SET deleted_at_us = ?2 WHERE campaign_id = ?1",
+    [ST_PUT_HEAD] = "INSERT OR REPLACE INTO campaign_heads (campaign_id, version, checksum) "
+                    "VALUES (?1, ?2, row_checksum(?1, ?2, NULL))",
+    [ST_DELETE_HEAD] = "UPDATE campaign_heads SET deleted_at_us = ?2, "
+                       "checksum = row_checksum(campaign_id, version, ?2) WHERE campaign_id = ?1",
     /* CROSS JOIN walks the heads, which are few, in the order asked for; versions are many. */
     [ST_LIVE_CAMPAIGNS] = "SELECT " SQLITE_STORE_CAMPAIGN_COLUMNS
                           " FROM campaign_heads AS h CROSS JOIN campaign_versions AS v "
@@ -172,7 +179,8 @@ int64_t store_db_checksum(const struct store_value *values, size_t count, GStrin
     return scratch_hash(scratch);
 }
 
-/* SQL: row_checksum(value, …). NULL hashes like an empty text; no hashed column may be NULL. Has a
+/* SQL: row_checksum(value, …). NULL hashes like an empty text: a column that may be NULL is never
+ * an empty text. Has a
  * buffer of its own, as it runs on any connection. */
 static void row_checksum(sqlite3_context *context, int count, sqlite3_value **values)
 {

@@ -159,6 +159,9 @@ void store_sqlite_end_read(struct store_sqlite *s, struct store_db *c);
 typedef bool (*store_sqlite_body)(struct store_sqlite *s, void *user, GError **error);
 bool store_sqlite_write(struct store_sqlite *s, store_sqlite_body body, void *user, GError **error);
 
+/* Makes the tables of the newest schema in an empty database: for comparison. */
+bool store_sqlite_make_schema(struct store_db *c, GError **error);
+
 /* ---- dedupe ---------------------------------------------------------------------------------- */
 
 /* The part of store_sqlite that needs no file; done accepts what init made, loaded or not. */

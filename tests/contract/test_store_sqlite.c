@@ -119,9 +119,9 @@ static void the_names_are_readable_while_it_runs(struct world *w)
 static void the_file_says_what_it_is(struct world *w)
 {
     assert_shell(w, "PRAGMA journal_mode", "wal");
-    assert_shell(w, "PRAGMA user_version", "1");
+    assert_shell(w, "PRAGMA user_version", "2");
     assert_shell(w, "PRAGMA application_id", "1162234963");
-    assert_shell(w, "SELECT number || name FROM migrations", "1init");
+    assert_shell(w, "SELECT number || name FROM migrations", "1init|2checksums");
 }
 
 static void ids_have_no_sql_index_while_memory_suffices(struct world *w)
@@ -408,6 +408,42 @@ static void counts_that_do_not_add_up_are_found(struct world *w)
     }
 }
 
+/* Values that no counter counts. Each is put back, so that the next one stands alone. */
+static void a_changed_value_is_found(struct world *w)
+{
+    static const struct {
+        const char *damage, *repair, *problem;
+    } cases[] = {
+        {"UPDATE campaign_heads SET deleted_at_us = 5",
+         "UPDATE campaign_heads SET deleted_at_us = NULL",
+         "campaign heads: the row of campaign big"},
+        {"UPDATE counters SET value = value + 1 WHERE name = 'campaign_generation'",
+         "UPDATE counters SET value = value - 1 WHERE name = 'campaign_generation'",
+         "counter rows: the counter campaign_generation"},
+        {"UPDATE migrations SET name = 'x' WHERE number = 2",
+         "UPDATE migrations SET name = 'checksums' WHERE number = 2", "migration rows: the row 2"},
+        {"UPDATE failed SET replay_seq = 5", "UPDATE failed SET replay_seq = NULL",
+         "replays: the replay of failure 1"},
+        {"UPDATE retries SET attempt = attempt + 1", "UPDATE retries SET attempt = attempt - 1",
+         "retry rows: the row with seq 9"},
+        {"DROP INDEX failed_by_reason", "CREATE INDEX failed_by_reason ON failed (reason)",
+         "schema: 'failed_by_reason'"},
+        {"UPDATE sqlite_sequence SET seq = 7", "", "failure ids: the newest failure is 1"},
+    };
+    int attempt;
+
+    settle_one(w, failed(2, "e2", "invalid"));
+    must_change(w, STORE_CAMPAIGN_CREATE, "big");
+    g_assert_true(store_begin_attempt(w->s, 9, 1, &attempt, NULL));
+    g_assert_true(store_begin_attempt(w->s, 9, 2, &attempt, NULL));
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        assert_sound(w);
+        run_shell(w, cases[i].damage);
+        assert_problem(w, cases[i].problem);
+        run_shell(w, cases[i].repair);
+    }
+}
+
 static void a_damaged_page_is_a_problem_not_a_crash(struct world *w)
 {
     g_autofree char *path = db_path(w);
@@ -594,6 +630,7 @@ static const struct promise promises[] = {
     PROMISE(an_empty_file_becomes_a_database),
     PROMISE(a_flipped_byte_is_found),
     PROMISE(counts_that_do_not_add_up_are_found),
+    PROMISE(a_changed_value_is_found),
     PROMISE(a_damaged_page_is_a_problem_not_a_crash),
     PROMISE(reading_only_works_beside_the_running_one),
     PROMISE(reading_only_makes_no_file),
