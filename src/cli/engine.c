@@ -118,6 +118,7 @@ static void start_threads(struct engine *e, const struct settings *s)
                              &(struct worker_options){
                                  .id = "worker-1",
                                  .batch_max = (size_t)s->worker_batch_max,
+                                 .pace_ms = s->worker_pace_ms,
                                  .attempts_max = (int)s->attempts_max,
                                  .backoff_ms = s->retry_backoff_ms,
                                  .is_suspicious = e->folder.was_unclean,
@@ -168,15 +169,33 @@ static bool open_server(struct engine *e, const struct settings *s, GError **err
     return e->server != NULL;
 }
 
+/* SQLite often says "unable to open" where there is no room, not even for an inode. Damage and a
+ * newer schema stay what they are. */
+static void name_full_disk(const struct settings *s, GError **error)
+{
+    static const int hides[] = {EF_ERROR_RETRY, EF_ERROR_INPUT, EF_ERROR_FATAL};
+    bool is_hidden = false;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(hides); i++)
+        is_hidden = is_hidden || g_error_matches(*error, EF_ERROR, hides[i]);
+    if (!is_hidden || disk_has_room(s->data))
+        return;
+    (*error)->code = EF_ERROR_FULL;
+    g_prefix_error(error, "the disk under '%s' is full (space or inodes): make room; ", s->data);
+}
+
 struct engine *engine_open(const struct settings *s, void (*on_fatal)(void), GError **error)
 {
     struct engine *e = g_new0(struct engine, 1);
 
     e->on_fatal = on_fatal;
     atomic_flag_clear(&e->fatal_seen);
-    if (!data_folder_open(&e->folder, s->data, error) || !open_server(e, s, error) ||
-        !open_backends(e, s, error))
+    if (!data_folder_open(&e->folder, s->data, error) || !open_server(e, s, error))
         goto out;
+    if (!open_backends(e, s, error)) {
+        name_full_disk(s, error);
+        goto out;
+    }
     if (s->examples && e->folder.was_new && !examples_load(e->store, error))
         goto out;
     if (e->folder.was_unclean)

@@ -38,6 +38,7 @@ struct settings {
     int64_t inflight_bytes_max;
     int64_t queue_depth_max;
     int64_t worker_batch_max;
+    int64_t worker_pace_ms;
     int64_t attempts_max;
     int64_t retry_backoff_ms;
     int64_t dedupe_memory_max;

@@ -26,6 +26,8 @@ struct worker;
 struct worker_options {
     const char *id;     /* "worker-1"; borrowed until stop */
     size_t batch_max;   /* messages a transaction */
+    int64_t pace_ms;    /* a round that was not full is followed by the next one this long after it
+                           began; 0 = at once */
     int attempts_max;   /* 3 */
     int64_t backoff_ms; /* first retry after this, doubled each time, +-25 % jitter */
     bool is_suspicious; /* the last process ended uncleanly: try the first batch one by one */
