@@ -55,9 +55,8 @@ bool disk_watch_is_full(struct disk_watch *d)
     return d != NULL && atomic_load(&d->full) != 0;
 }
 
-/* The file has no name, so that nothing is left behind whatever happens. A file system that knows
- * no such files answers "full" until a write succeeds. */
-static bool has_room(const char *folder)
+/* Both inodes and blocks are tried, and quotas with them. */
+bool disk_has_room(const char *folder)
 {
     int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     bool answer = fd >= 0 && posix_fallocate(fd, 0, PROBE_SIZE) == 0;
@@ -69,7 +68,7 @@ static bool has_room(const char *folder)
 
 void disk_watch_probe(struct disk_watch *d)
 {
-    if (!disk_watch_is_full(d) || !has_room(d->folder))
+    if (!disk_watch_is_full(d) || !disk_has_room(d->folder))
         return;
     disk_watch_note(d, DISK_WRITER_QUEUE, false);
     disk_watch_note(d, DISK_WRITER_STORE, false);

@@ -15,6 +15,10 @@
 
 struct disk_watch;
 
+/* Whether a file of 1 MiB can be made in the folder; it never gets a name, so nothing is left
+ * behind. Where the file system knows no such files: false. Blocks for the disk. */
+bool disk_has_room(const char *folder);
+
 /* Who writes. */
 enum disk_writer { DISK_WRITER_QUEUE, DISK_WRITER_STORE };
 
@@ -31,8 +35,8 @@ void disk_watch_note(struct disk_watch *d, enum disk_writer writer, bool is_full
 /* Any thread; no I/O. Accepts NULL. */
 bool disk_watch_is_full(struct disk_watch *d);
 
-/* While full: tries whether a file of 1 MiB can be made in the folder (it never gets a name), and
- * forgets the trouble when it can. Blocks for the disk; one thread. Accepts NULL. */
+/* While full: asks disk_has_room, and forgets the trouble when there is some. One thread. Accepts
+ * NULL. */
 void disk_watch_probe(struct disk_watch *d);
 
 #endif
