@@ -54,6 +54,16 @@ static inline bool slice_starts_with(struct slice s, struct slice prefix)
            (prefix.size == 0 || memcmp(s.data, prefix.data, prefix.size) == 0);
 }
 
+/* The beginning of UTF-8 text: as many whole characters as fit into max bytes. */
+static inline struct slice slice_cut(struct slice s, size_t max)
+{
+    if (s.size <= max)
+        return s;
+    while (max > 0 && ((unsigned char)s.data[max] & 0xC0) == 0x80)
+        max--; /* in front of the character of which this byte is a later part */
+    return (struct slice){.data = s.data, .size = max};
+}
+
 /* For printf's "%.*s": SLICE_ARG(s) gives the int length and the pointer. */
 #define SLICE_ARG(s) ((int)(s).size), ((s).data != NULL ? (s).data : "")
 

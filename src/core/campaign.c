@@ -78,6 +78,11 @@ static struct json_value *campaign_read(struct slice document, struct arena *a,
     return tree;
 }
 
+bool campaign_id_is_valid(struct slice id)
+{
+    return schema_is_id(id);
+}
+
 /* The address of a PUT names the campaign, so a document may not name another one. An id in the
  * document that is no string is reported by the schema check, not twice. */
 static void campaign_check_id(const struct json_value *tree, struct slice default_id,

@@ -54,6 +54,9 @@ bool campaign_matches(const struct campaign *c, const struct flat *event);
  * everything else as written (number text exact). */
 struct slice campaign_document(const struct campaign *c);
 
+/* Whether the text may be a campaign's id: ^[a-z0-9][a-z0-9-]{0,62}$ */
+bool campaign_id_is_valid(struct slice id);
+
 /* A slug made from the name: lower-case ASCII letters and digits, runs of others become one '-',
  * Latin letters with marks lose them; "campaign" when nothing is left. Owned by caller. */
 char *campaign_slug(struct slice name);

@@ -167,11 +167,14 @@ static bool schema_is_root(struct slice name)
 void schema_check_root(struct slice path, const char *pointer, struct problems *problems)
 {
     struct slice root = schema_root(path);
+    g_autofree char *shown = NULL;
 
-    if (!schema_is_root(root))
-        problems_add(problems, pointer,
-                     "must begin with a field of an event, such as \"payload.\"; \"%.*s\" is none",
-                     (int)MIN(root.size, 64), root.size > 0 ? root.data : "");
+    if (schema_is_root(root))
+        return;
+    shown = problem_show(root);
+    problems_add(problems, pointer,
+                 "must begin with a field of an event, such as \"payload.\"; \"%s\" is none",
+                 shown);
 }
 
 bool schema_is_id(struct slice text)

@@ -306,6 +306,7 @@ static void add_leaf(struct flat *f, enum json_type type, struct slice text)
     leaf = &f->leaves[f->leaf_count];
     leaf->text = text;
     leaf->type = type;
+    leaf->is_element = pr->depth > 0 && pr->frames[pr->depth - 1].is_array;
     leaf->steps = keep_steps(pr);
     leaf->step_count = pr->step_count;
     leaf->next = -1;

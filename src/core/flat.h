@@ -36,6 +36,7 @@ struct flat_leaf {
     uint32_t step_count;           /* 0: outside of all arrays */
     int32_t next;                  /* index of the next leaf with the same path, -1 at the end */
     enum json_type type;           /* never an array or object */
+    bool is_element; /* stands in its innermost array itself, not in an object there */
 };
 
 /* A member of the outermost object, in order. */

@@ -111,9 +111,8 @@ static struct member *find_member(GArray *conjunction, uint32_t path)
 }
 
 /* Puts the field into every conjunction, in place of one with the same path that stood in
- * another scope: what an $or branch says goes before what was said around it.
- * false: a conjunction has the path from this very scope already; some have been changed then. */
-static bool add_member(GPtrArray *conjunctions, struct member member)
+ * another scope: what an $or branch says goes before what was said around it. */
+static void add_member(GPtrArray *conjunctions, struct member member)
 {
     for (guint i = 0; i < conjunctions->len; i++) {
         GArray *conjunction = g_ptr_array_index(conjunctions, i);
@@ -121,11 +120,22 @@ static bool add_member(GPtrArray *conjunctions, struct member member)
 
         if (same == NULL)
             g_array_append_val(conjunction, member);
-        else if (same->scope == member.scope)
-            return false;
         else
             *same = member;
     }
+}
+
+/* Notes that the scope names the path. false: it did so before. Asked of a list of its own, since
+ * in the conjunctions a branch between the two may have replaced the first. */
+static bool note_name(GArray *named, struct member member)
+{
+    uint64_t name = (uint64_t)member.scope << 32 | member.path;
+
+    for (guint i = 0; i < named->len; i++) {
+        if (g_array_index(named, uint64_t, i) == name)
+            return false;
+    }
+    g_array_append_val(named, name);
     return true;
 }
 
@@ -147,6 +157,15 @@ static uint32_t intern_path(struct pattern_parser *p)
     return p->paths->len - 1;
 }
 
+static void report_named_twice(struct pattern_parser *p, struct slice path,
+                               const struct pattern_place *place)
+{
+    g_autofree char *shown = problem_show(path);
+
+    pattern_report(p, place, "the field \"%s\" is named twice; put its values into one array",
+                   shown);
+}
+
 /* An array of alternatives: the field joins the pattern and every conjunction so far. Its values
  * are checked also when the pattern is past its limit, for the list of problems. */
 static void parse_field(struct pattern_parser *p, const struct json_value *array,
@@ -159,9 +178,12 @@ static void parse_field(struct pattern_parser *p, const struct json_value *array
     field.path_hash = flat_path_hash(field.path);
     pattern_parse_values(p, array, place, &field);
     g_array_append_val(p->fields, field);
-    if (!p->is_over && !add_member(at->conjunctions, member))
-        pattern_report(p, place, "the field \"%.*s\" is named twice; put its values into one array",
-                       SLICE_ARG(field.path));
+    if (p->is_over)
+        return;
+    if (note_name(p->named, member))
+        add_member(at->conjunctions, member);
+    else
+        report_named_twice(p, field.path, place);
 }
 
 static void parse_object(struct pattern_parser *p, const struct json_value *object,
@@ -360,6 +382,7 @@ static void compile(struct pattern *pattern, const struct json_value *tree,
         .arena = &pattern->arena,
         .fields = g_array_new(FALSE, TRUE, sizeof(struct pattern_field)),
         .paths = g_array_new(FALSE, TRUE, sizeof(struct slice)),
+        .named = g_array_new(FALSE, TRUE, sizeof(uint64_t)),
         .path = g_string_new(NULL),
     };
     size_t before = problems->total;
@@ -378,6 +401,7 @@ static void compile(struct pattern *pattern, const struct json_value *tree,
     g_ptr_array_unref(conjunctions);
     g_array_free(p.fields, TRUE);
     g_array_free(p.paths, TRUE);
+    g_array_free(p.named, TRUE);
     g_string_free(p.path, TRUE);
 }
 

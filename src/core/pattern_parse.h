@@ -23,6 +23,7 @@ struct pattern_parser {
     struct arena *arena;                 /* the pattern's */
     GArray *fields;                      /* struct pattern_field */
     GArray *paths;                       /* struct slice */
+    GArray *named;                       /* uint64_t: which scope named which path */
     GString *path;                       /* of the object being read */
     size_t value_count;                  /* leaf values seen */
     uint32_t scope_count;                /* branches of $or seen, and the root */

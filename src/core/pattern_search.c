@@ -51,7 +51,7 @@ static bool is_around(struct slice path, struct slice inner)
 static bool is_plain_beside(const struct flat_leaf *leaf, const struct flat_leaf *other,
                             uint32_t level)
 {
-    return level + 1 == leaf->step_count && is_around(leaf->path, other->path);
+    return level + 1 == leaf->step_count && leaf->is_element && is_around(leaf->path, other->path);
 }
 
 /* The level at which the leaves lie in different elements of one array, -1 when they fit. Once the

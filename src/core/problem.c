@@ -58,13 +58,32 @@ static void append_escaped(GString *out, char c)
         g_string_append_printf(out, "%%%02X", (unsigned char)c);
 }
 
+/* What follows the beginning of a name that was cut. */
+static struct slice cut_mark(struct slice whole, struct slice shown)
+{
+    return shown.size < whole.size ? SLICE("…") : SLICE("");
+}
+
+/* A document may consist of one name, and be refused for each of its parts: the answer would be
+ * many times as large. */
+char *problem_show(struct slice name)
+{
+    struct slice shown = slice_cut(name, PROBLEM_NAME_MAX);
+
+    return g_strdup_printf("%.*s%s", SLICE_ARG(shown), cut_mark(name, shown).data);
+}
+
 char *problem_pointer(const char *parent, struct slice key)
 {
+    struct slice shown = slice_cut(key, PROBLEM_NAME_MAX);
+    struct slice mark = cut_mark(key, shown);
     GString *out = g_string_new(parent);
 
     g_string_append_c(out, '/');
-    for (size_t i = 0; i < key.size; i++)
-        append_escaped(out, key.data[i]);
+    for (size_t i = 0; i < shown.size; i++)
+        append_escaped(out, shown.data[i]);
+    for (size_t i = 0; i < mark.size; i++)
+        append_escaped(out, mark.data[i]);
     return g_string_free(out, FALSE);
 }
 

@@ -12,7 +12,8 @@
 
 #include "common/slice.h"
 
-#define PROBLEMS_MAX 32 /* further ones are counted, not kept */
+#define PROBLEMS_MAX     32  /* further ones are counted, not kept */
+#define PROBLEM_NAME_MAX 100 /* bytes that are repeated of a name in the document */
 
 struct problem {
     char *pointer; /* URI fragment: "#", "#/payload/amount" (RFC 6901 section 6) */
@@ -34,8 +35,11 @@ void problems_done(struct problems *p);
 void problems_add(struct problems *p, const char *pointer, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* A name of the document's for a detail: as it is, or its beginning and "…". Owned by caller. */
+char *problem_show(struct slice name);
+
 /* parent + "/" + escaped key ("~" -> "~0", "/" -> "~1", then percent-encoded as a URI fragment
- * needs it). Owned by caller. */
+ * needs it). Of a key beyond PROBLEM_NAME_MAX bytes the beginning and "…". Owned by caller. */
 char *problem_pointer(const char *parent, struct slice key);
 char *problem_pointer_index(const char *parent, size_t index);
 

@@ -75,6 +75,9 @@ static void test_problem_names_place_and_remedy(void)
          "#/rules/a/prefix: is an operator outside of an array: write [{\"prefix\": \"x\"}] as the field's value"},
         {"{\"a.b\":[1],\"a\":{\"b\":[2]}}",
          "#/rules/a/b: the field \"a.b\" is named twice; put its values into one array"},
+        /* Although no way through the $or still has the first. */
+        {"{\"a\":{\"b\":[1]},\"$or\":[{\"a.b\":[2]},{\"a.b\":[3]}],\"a.b\":[4]}",
+         "#/rules/a.b: the field \"a.b\" is named twice; put its values into one array"},
         {"{\"a\":[{\"cidr\":\"::/128\"}]}",
          "#/rules/a/0/cidr: must have a prefix length from 0 to 127 (one address alone is a plain value, e.g. [\"2001:db8::1\"])"},
     };
@@ -85,6 +88,20 @@ static void test_problem_names_place_and_remedy(void)
         g_assert_null(parse_with(cases[i].pattern, &PATTERN_LIMITS, &problems));
         g_assert_cmpstr(problems, ==, cases[i].problems);
     }
+}
+
+/* Names in place and text alike: the first 100 bytes, less what is left of a character. */
+static void test_long_name_is_cut(void)
+{
+    g_autofree char *name = g_strnfill(99, 'n');
+    g_autofree char *pattern = g_strdup_printf("{\"%sä.x\":[1],\"%sä\":{\"x\":[1]}}", name, name);
+    g_autofree char *expected = g_strdup_printf(
+        "#/rules/%s%%E2%%80%%A6/x: the field \"%s…\" is named twice; put its values into one array",
+        name, name);
+    g_autofree char *problems = NULL;
+
+    g_assert_null(parse_with(pattern, &PATTERN_LIMITS, &problems));
+    g_assert_cmpstr(problems, ==, expected);
 }
 
 static void test_all_problems_are_reported(void)
@@ -382,6 +399,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/pattern/problem_names_place_and_remedy", test_problem_names_place_and_remedy);
+    g_test_add_func("/pattern/long_name_is_cut_in_problems", test_long_name_is_cut);
     g_test_add_func("/pattern/all_problems_are_reported", test_all_problems_are_reported);
     g_test_add_func("/pattern/bad_json_has_line_and_column", test_bad_json_has_line_and_column);
     g_test_add_func("/pattern/earlier_problems_do_not_refuse", test_earlier_problems_do_not_refuse);

@@ -67,6 +67,28 @@ static void test_pointer_escapes_key(void)
     }
 }
 
+/* Up to PROBLEM_NAME_MAX bytes whole; beyond it cut between two characters, and marked. */
+static void test_long_name_is_cut(void)
+{
+    g_autofree char *whole = g_strnfill(100, 'n');
+    g_autofree char *longer = g_strconcat(whole, "n", NULL);
+    g_autofree char *shown_whole = problem_show(slice_text(whole));
+    g_autofree char *shown = problem_show(slice_text(longer));
+    g_autofree char *expected = g_strconcat(whole, "…", NULL);
+    g_autofree char *pointer = NULL;
+    g_autofree char *expected_pointer = g_strconcat("#/a/", whole, "%E2%80%A6", NULL);
+
+    g_assert_cmpstr(shown_whole, ==, whole);
+    g_assert_cmpstr(shown, ==, expected);
+    pointer = problem_pointer("#/a", slice_text(longer));
+    g_assert_cmpstr(pointer, ==, expected_pointer);
+    memcpy(longer + 99, "ä", 2);
+    g_free(shown);
+    shown = problem_show(slice_text(longer));
+    memcpy(expected + 99, "…", sizeof("…"));
+    g_assert_cmpstr(shown, ==, expected);
+}
+
 static void test_pointer_names_element(void)
 {
     g_autofree char *pointer = problem_pointer_index("#/then", 12);
@@ -87,6 +109,7 @@ int main(int argc, char **argv)
     g_test_add_func("/problem/text_joins_all", test_text_joins_all);
     g_test_add_func("/problem/pointer_escapes_key", test_pointer_escapes_key);
     g_test_add_func("/problem/pointer_names_element", test_pointer_names_element);
+    g_test_add_func("/problem/long_name_is_cut", test_long_name_is_cut);
     g_test_add_func("/problem/done_accepts_null", test_done_accepts_null);
     return g_test_run();
 }
