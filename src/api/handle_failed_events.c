@@ -347,6 +347,21 @@ static bool read_filters(struct request *req, struct response *res, struct store
     return true;
 }
 
+/* The error of a later page. How many earlier ones queued becomes a member of the problem: without
+ * it, a client could take the error for "nothing was done". */
+static void answer_stopped(struct request *req, struct response *res, const GError *error,
+                           size_t replayed)
+{
+    struct json_writer w;
+
+    response_error(res, req, error);
+    g_string_truncate(res->body, res->body->len - 1); /* the brace that closes the problem */
+    json_writer_init(&w, res->body);
+    w.needs_comma = true;
+    json_put_integer(&w, "replayed", (int64_t)replayed);
+    json_close_object(&w);
+}
+
 /* Page by page, so that memory and one commit stay small. What earlier pages queued stays queued
  * when a later one fails. */
 void handle_failure_replay_many(struct api *api, struct request *req, struct response *res)
@@ -362,7 +377,7 @@ void handle_failure_replay_many(struct api *api, struct request *req, struct res
     do {
         query.limit = MIN((size_t)limit - total, REPLAY_PAGE);
         if (!replay_page(api, &query, &done, &error)) {
-            response_error(res, req, error);
+            answer_stopped(req, res, error, total);
             return;
         }
         total += done.count;

@@ -8,21 +8,21 @@
 #include "common/rfc3339.h"
 #include "core/campaign.h"
 
-/* Decimal digits only, at most max. 18 digits always fit. After false *out is unchanged. */
+/* Decimal digits only, at most max. 19 digits always fit. After false *out is unchanged. */
 static bool parse_number(struct slice text, int64_t max, int64_t *out)
 {
-    int64_t value = 0;
+    uint64_t value = 0;
 
-    if (text.size == 0 || text.size > 18)
+    if (text.size == 0 || text.size > 19)
         return false;
     for (size_t i = 0; i < text.size; i++) {
         if (text.data[i] < '0' || text.data[i] > '9')
             return false;
-        value = value * 10 + (text.data[i] - '0');
+        value = value * 10 + (uint64_t)(text.data[i] - '0');
     }
-    if (value > max)
+    if (value > (uint64_t)max)
         return false;
-    *out = value;
+    *out = (int64_t)value;
     return true;
 }
 
@@ -34,11 +34,12 @@ bool listing_cursor_parse(struct slice text, char letter, struct store_query *qu
     if (text.size < 2 || text.data[0] != letter)
         return false;
     rest = slice_of(text.data + 1, text.size - 1);
-    if (letter == 'c') {
-        query->after = rest;
-        return rest.size <= CAMPAIGN_ID_MAX;
-    }
-    return parse_number(rest, INT64_MAX, &query->before) && query->before > 0;
+    if (letter != 'c') /* positions count from 1, and are written without zeros in front */
+        return rest.data[0] != '0' && parse_number(rest, INT64_MAX, &query->before);
+    if (!campaign_id_is_valid(rest))
+        return false;
+    query->after = rest;
+    return true;
 }
 
 /* An absent parameter leaves *at_us alone. false: a 400 has been answered. */
@@ -110,6 +111,13 @@ static void listing_take(const struct store_row *row, void *user)
     sink->write_row(sink->w, row);
 }
 
+char *listing_cursor_format(char letter, const struct store_page *page)
+{
+    if (letter == 'c')
+        return g_strdup_printf("c%.*s", SLICE_ARG(page->next_after));
+    return g_strdup_printf("%c%" G_GINT64_FORMAT, letter, page->next);
+}
+
 /* "next_cursor": null ends the list, so a client need not compare counts with its limit. */
 static void write_cursor(struct json_writer *w, enum store_view view, const struct store_page *page)
 {
@@ -119,14 +127,8 @@ static void write_cursor(struct json_writer *w, enum store_view view, const stru
     };
     g_autofree char *text = NULL;
 
-    if (!page->has_more) {
-        json_put_string(w, "next_cursor", NULL);
-        return;
-    }
-    if (view == STORE_CAMPAIGNS)
-        text = g_strdup_printf("c%.*s", SLICE_ARG(page->next_after));
-    else
-        text = g_strdup_printf("%c%" G_GINT64_FORMAT, letters[view], page->next);
+    if (page->has_more)
+        text = listing_cursor_format(letters[view], page);
     json_put_string(w, "next_cursor", text);
 }
 

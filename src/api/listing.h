@@ -30,7 +30,11 @@ void listing_answer(struct api *api, struct request *req, struct response *res, 
                     const struct store_query *query,
                     void (*write_row)(struct json_writer *w, const struct store_row *row));
 
-/* Fuzzed: reads a cursor. letter 'c' fills after, the others before. Pure. */
+/* Fuzzed: reads a cursor as listing_cursor_format writes it, and no other text; the fields of query
+ * are set only then. letter 'c' fills after (borrowed from text), the others before. Pure. */
 bool listing_cursor_parse(struct slice text, char letter, struct store_query *query);
+
+/* The cursor to go on behind the page, which has more. Owned by caller. Pure. */
+char *listing_cursor_format(char letter, const struct store_page *page);
 
 #endif

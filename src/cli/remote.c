@@ -64,6 +64,7 @@ void remote_print_problem(const char *what, const struct client_response *respon
     const struct json_value *problem = json_parse(body, &a, NULL);
     struct slice detail = json_get_text(problem, "detail");
     g_autofree char *text = NULL;
+    int64_t replayed;
 
     /* A title alone only names the kind of trouble. */
     if (detail.size == 0)
@@ -71,6 +72,9 @@ void remote_print_problem(const char *what, const struct client_response *respon
     text = table_safe_text(detail.size > 0 ? detail : SLICE("the server does not say why"));
     fprintf(stderr, "eventflow: %s: %s (status %d)\n", what, text, response->status);
     remote_print_errors(json_get(problem, SLICE("errors")));
+    /* What a bulk replay had done when the error stopped it. */
+    if (json_integer(json_get(problem, SLICE("replayed")), 1, INT64_MAX, &replayed))
+        fprintf(stderr, "  replayed before that: %" G_GINT64_FORMAT "\n", replayed);
     arena_done(&a);
 }
 

@@ -7,6 +7,7 @@
 #include "common/config.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/slice.h"
@@ -392,23 +393,41 @@ static void config_load_fallbacks(struct config_load *load)
     }
 }
 
+/* Reads the file up to one byte past the limit, which tells that it is too large: it may be a
+ * pipe, or without end, so its size cannot be asked for. false: errno says why. */
+static bool config_read_start(const char *path, char *text, size_t *size)
+{
+    FILE *file = fopen(path, "re");
+    int code;
+
+    if (file == NULL)
+        return false;
+    *size = fread(text, 1, CONFIG_FILE_MAX + 1, file);
+    code = ferror(file) ? errno : 0;
+    fclose(file);
+    errno = code;
+    return code == 0;
+}
+
 /* Reads the file that a NAME_FILE variable names, without its trailing newlines (editors and
  * secret stores add one); NULL and an error line when it cannot be used. A file, because a secret
  * in the environment is seen by every child process and in /proc. Owned by caller. */
 static char *config_read_file(struct config_load *load, const char *path, const char *where)
 {
-    g_autoptr(GError) error = NULL;
-    g_autofree char *text = NULL;
-    gsize size;
+    g_autofree char *text = g_malloc(CONFIG_FILE_MAX + 2);
+    size_t size;
 
-    if (!g_file_get_contents(path, &text, &size, &error)) {
-        config_fail(load, "%s: %s; valid is the path of a readable file", where, error->message);
+    if (!config_read_start(path, text, &size)) {
+        config_fail(load, "%s: cannot read %s: %s; valid is the path of a readable file", where,
+                    path, g_strerror(errno));
         return NULL;
     }
     if (size > CONFIG_FILE_MAX || memchr(text, '\0', size) != NULL) {
-        config_fail(load, "%s: the file is no text of at most %d bytes", where, CONFIG_FILE_MAX);
+        config_fail(load, "%s: %s %s; valid is a text of at most %d bytes", where, path,
+                    size > CONFIG_FILE_MAX ? "is too large" : "is no text", CONFIG_FILE_MAX);
         return NULL;
     }
+    text[size] = '\0';
     while (size > 0 && (text[size - 1] == '\n' || text[size - 1] == '\r'))
         text[--size] = '\0';
     return g_steal_pointer(&text);

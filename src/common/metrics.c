@@ -141,9 +141,13 @@ struct metric *metrics_histogram(const char *name, const char *help, const char 
         g_assert(bounds[i - 1] < bounds[i]);
     g_mutex_lock(&metrics_lock);
     m = metrics_get(metrics_family(name, help, METRIC_HISTOGRAM), labels);
-    /* Asked for again: the bounds of the first call stay. Filled under the lock, so that no
-     * rendering sees a histogram without buckets. */
-    if (m->hits == NULL) {
+    /* Filled under the lock, so that no rendering sees a histogram without buckets. Asked for
+     * again with other bounds, it would count in buckets that the caller does not know: a mistake
+     * of ours. */
+    if (m->hits != NULL) {
+        g_assert(m->bound_count == count &&
+                 memcmp(m->bounds, bounds, count * sizeof(*bounds)) == 0);
+    } else {
         m->bounds = g_memdup2(bounds, count * sizeof(*bounds));
         m->bound_count = count;
         m->hits = (_Atomic uint64_t *)g_malloc0((count + 1) * sizeof(*m->hits));

@@ -19,7 +19,8 @@ struct metric;
 struct metric *metrics_counter(const char *name, const char *help, const char *labels);
 struct metric *metrics_gauge(const char *name, const char *help, const char *labels);
 
-/* bounds: ascending upper limits, count of them; +Inf is added. */
+/* bounds: ascending upper limits, count of them; +Inf is added. The same whenever this metric is
+ * asked for (asserted). */
 struct metric *metrics_histogram(const char *name, const char *help, const char *labels,
                                  const double *bounds, size_t count);
 

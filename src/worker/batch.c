@@ -30,10 +30,10 @@ struct batch {
 #define ERROR_TEXT_MAX 1000 /* bytes */
 
 /* A copy in the worker's arena, which outlives the run whose error it was. Cut at
- * ERROR_TEXT_MAX. */
+ * ERROR_TEXT_MAX, between two characters. */
 static const char *keep_text(struct worker *w, const char *text)
 {
-    return arena_printf(&w->arena, "%.*s", ERROR_TEXT_MAX, text);
+    return arena_printf(&w->arena, "%.*s", SLICE_ARG(slice_cut(slice_text(text), ERROR_TEXT_MAX)));
 }
 
 /* The culprit stands alone: it is tried again later, or, after its last attempt, set aside. */

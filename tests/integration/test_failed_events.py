@@ -60,6 +60,30 @@ def test_bulk_replay_takes_filters_and_a_limit(server):
     assert summary["replayed"] == 2
 
 
+def test_a_bulk_replay_that_is_stopped_tells_how_many_it_queued(make_server):
+    """The second page finds the queue full, since the worker is held up by an event."""
+    server = make_server("--queue-depth-max", "120",
+                         env={"EVENTFLOW_TEST_FAULT": "worker.match~held=wait:60000@1+"})
+    for part in (range(75), range(75, 150)):
+        server.send(*[event(f"f-{i}") for i in part])
+        server.wait_idle()
+    for part in (range(75), range(75, 150)):
+        server.send(*[event(f"f-{i}", payload={"other": i}) for i in part])
+        server.wait_idle()
+    server.send(event("held", "held"))
+    answer = server.post("/failed-events/replay", {})
+    server.kill()
+    if answer.status == 202:
+        pytest.skip("this build has no test hooks")
+    assert answer.status == 503 and answer.json["replayed"] == 100
+    assert answer.json["type"] == "/problems/temporarily-unavailable"
+    server.env = {}
+    server.start()
+    server.wait_idle()
+    assert server.post("/failed-events/replay", {"limit": 50}).json["replayed"] == 50
+    server.wait_idle()
+
+
 def test_a_failure_is_replayed_once_however_often_it_is_asked_for(server):
     conflicts(server, 3)
     ids = [f["id"] for f in server.get("/failed-events").json["failed_events"]]

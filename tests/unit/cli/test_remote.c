@@ -108,6 +108,18 @@ static void test_replay_of_all_sends_its_filters(void)
     g_test_trap_assert_stdout("replayed 7\nthere are more: run the same command again\n");
 }
 
+static void test_replay_that_was_stopped_tells_how_far_it_came(void)
+{
+    if (g_test_subprocess())
+        run(&command_failed, WORDS("replay", "--all"),
+            WORDS("HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n"
+                  "{\"detail\":\"busy\",\"replayed\":300}"),
+            WORDS("POST /failed-events/replay HTTP"));
+    expect_exit(EXIT_CODE_UNAVAILABLE);
+    g_test_trap_assert_stderr("*: busy (status 503)\n  replayed before that: 300\n*");
+    g_test_trap_assert_stdout("");
+}
+
 static void test_replay_needs_ids_or_all(void)
 {
     if (g_test_subprocess())
@@ -171,6 +183,8 @@ int main(int argc, char **argv)
     g_test_add_func("/remote/error_of_the_server_is_told", test_error_of_the_server_is_told);
     g_test_add_func("/remote/replay_of_all_sends_its_filters",
                     test_replay_of_all_sends_its_filters);
+    g_test_add_func("/remote/replay_that_was_stopped_tells_how_far_it_came",
+                    test_replay_that_was_stopped_tells_how_far_it_came);
     g_test_add_func("/remote/replay_needs_ids_or_all", test_replay_needs_ids_or_all);
     g_test_add_func("/remote/delete_goes_on_after_a_missing_one",
                     test_delete_goes_on_after_a_missing_one);

@@ -422,6 +422,48 @@ static void test_file_variable_gives_the_files_text(void)
     done(&f);
 }
 
+/* The limit stands in the answer; a text of exactly its size is taken. */
+static void test_file_past_the_limit_is_refused(void)
+{
+    g_autofree char *large = g_strnfill(64 * 1024 + 1, 'x');
+    g_autofree char *path = NULL;
+    g_autofree char *variable = key_file(large, -1, &path);
+    struct fixture f;
+
+    load(&f, WORDS(variable), NULL);
+    g_assert_nonnull(
+        strstr(only_error(&f), "is too large; valid is a text of at most 65536 bytes"));
+    g_assert_nonnull(strstr(only_error(&f), path));
+    g_assert_cmpstr(f.settings.key, ==, "");
+    done(&f);
+    large[64 * 1024] = '\0';
+    g_assert_true(g_file_set_contents(path, large, -1, NULL));
+    load(&f, WORDS(variable), NULL);
+    g_assert_true(f.is_good);
+    g_assert_cmpstr(f.settings.key, ==, large);
+    done(&f);
+    unlink(path);
+}
+
+/* Reading it whole would never end. */
+static void test_file_without_end_is_refused(void)
+{
+    struct fixture f;
+
+    load(&f, WORDS("EVENTFLOW_API_KEY_FILE=/dev/zero"), NULL);
+    g_assert_nonnull(strstr(only_error(&f), "/dev/zero is too large"));
+    done(&f);
+}
+
+static void test_folder_as_file_is_refused(void)
+{
+    struct fixture f;
+
+    load(&f, WORDS("EVENTFLOW_API_KEY_FILE=/"), NULL);
+    g_assert_nonnull(strstr(only_error(&f), "cannot read /: "));
+    done(&f);
+}
+
 static void test_file_that_is_no_text_is_refused(void)
 {
     g_autofree char *path = NULL;
@@ -537,6 +579,9 @@ int main(int argc, char **argv)
     g_test_add_func("/config/error_stays_one_short_line", test_error_stays_one_short_line);
     g_test_add_func("/config/file_variable_gives_the_files_text",
                     test_file_variable_gives_the_files_text);
+    g_test_add_func("/config/file_past_the_limit_is_refused", test_file_past_the_limit_is_refused);
+    g_test_add_func("/config/file_without_end_is_refused", test_file_without_end_is_refused);
+    g_test_add_func("/config/folder_as_file_is_refused", test_folder_as_file_is_refused);
     g_test_add_func("/config/file_that_is_no_text_is_refused",
                     test_file_that_is_no_text_is_refused);
     g_test_add_func("/config/variable_and_file_variable_together_are_an_error",

@@ -121,6 +121,37 @@ static void test_one_name_of_two_kinds_is_a_bug(void)
     g_test_trap_assert_failed();
 }
 
+static void test_histogram_with_other_bounds_is_a_bug(void)
+{
+    static const double some[] = {1, 2, 3}, others[] = {1, 2, 4};
+
+    if (g_test_subprocess()) {
+        struct metric *m = metrics_histogram("t_bounds", "Bounds.", NULL, some, 3);
+
+        g_assert_true(metrics_histogram("t_bounds", "Bounds.", NULL, some, 3) == m);
+        metrics_histogram("t_bounds", "Bounds.", "other=\"1\"", others, 3);
+        g_printerr("so far so good\n");
+        metrics_histogram("t_bounds", "Bounds.", NULL, others, 3);
+        return;
+    }
+    g_test_trap_subprocess(NULL, 0, 0);
+    g_test_trap_assert_failed();
+    g_test_trap_assert_stderr("*so far so good*bound_count == count*");
+}
+
+static void test_histogram_with_fewer_bounds_is_a_bug(void)
+{
+    static const double some[] = {1, 2, 3};
+
+    if (g_test_subprocess()) {
+        metrics_histogram("t_fewer", "Bounds.", NULL, some, 3);
+        metrics_histogram("t_fewer", "Bounds.", NULL, some, 2);
+        return;
+    }
+    g_test_trap_subprocess(NULL, 0, 0);
+    g_test_trap_assert_failed();
+}
+
 #define THREADS 4
 #define ROUNDS  20000
 
@@ -226,6 +257,10 @@ int main(int argc, char **argv)
                     test_family_stands_together_with_one_head);
     g_test_add_func("/metrics/help_is_escaped", test_help_is_escaped);
     g_test_add_func("/metrics/one_name_of_two_kinds_is_a_bug", test_one_name_of_two_kinds_is_a_bug);
+    g_test_add_func("/metrics/histogram_with_other_bounds_is_a_bug",
+                    test_histogram_with_other_bounds_is_a_bug);
+    g_test_add_func("/metrics/histogram_with_fewer_bounds_is_a_bug",
+                    test_histogram_with_fewer_bounds_is_a_bug);
     g_test_add_func("/metrics/updates_of_many_threads_are_not_lost",
                     test_updates_of_many_threads_are_not_lost);
     g_test_add_func("/metrics/bounds_ascend", test_bounds_ascend);

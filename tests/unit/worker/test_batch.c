@@ -63,6 +63,43 @@ static void test_three_attempts(void)
     rig_done(&rig);
 }
 
+/* Refuses with a message far too long, of characters of three bytes, behind *user bytes. */
+static bool refuse_at_length(void *user, struct slice event_id, GError **error)
+{
+    const size_t *shift = user;
+    g_autoptr(GString) text = g_string_new("");
+
+    (void)event_id;
+    for (size_t i = 0; i < *shift; i++)
+        g_string_append_c(text, 'x');
+    for (size_t i = 0; i < 500; i++)
+        g_string_append(text, "€");
+    g_set_error_literal(error, EF_ERROR, EF_ERROR_INPUT, text->str);
+    return false;
+}
+
+/* Wherever in a character the limit falls. */
+static void test_long_error(void)
+{
+    for (size_t shift = 0; shift < 3; shift++) {
+        struct slice error;
+        struct rig rig;
+
+        rig_init(&rig);
+        rig.options.attempts_max = 1;
+        rig.options.probe = refuse_at_length;
+        rig.options.probe_user = &shift;
+        rig_publish_event(&rig, "e1", 7);
+        rig_start(&rig);
+        rig_wait_settled(&rig, 1);
+        error = rig_failure(&rig, "e1")->error;
+        g_assert_cmpuint(error.size, <=, 1000);
+        g_assert_cmpuint(error.size, >, 990);
+        g_assert_true(g_utf8_validate_len(error.data, error.size, NULL));
+        rig_done(&rig);
+    }
+}
+
 static void test_one_attempt(void)
 {
     struct rig rig;
@@ -453,6 +490,7 @@ int main(int argc, char **argv)
     g_test_add_func("/batch/poison_is_set_aside_and_blocks_nobody", test_poison_alone);
     g_test_add_func("/batch/poison_is_found_wherever_it_stands", test_poison_anywhere);
     g_test_add_func("/batch/three_attempts_then_failed_with_both_times", test_three_attempts);
+    g_test_add_func("/batch/long_error_is_cut_between_characters", test_long_error);
     g_test_add_func("/batch/one_attempt_when_so_set", test_one_attempt);
     g_test_add_func("/batch/event_that_recovers_is_processed_at_its_second_attempt", test_recovers);
     g_test_add_func("/batch/copies_of_poison_are_not_its_duplicates", test_copies_of_poison);
