@@ -6,8 +6,9 @@
 #include "common/config.h"
 
 static const struct command *const COMMANDS[] = {
-    &command_serve,  &command_send,   &command_campaign, &command_events,
-    &command_failed, &command_doctor, &command_config,
+    &command_serve,   &command_send, &command_campaign, &command_events,
+    &command_failed,  &command_load, &command_doctor,   &command_backup,
+    &command_restore, &command_top,  &command_config,
 };
 
 static void print_help(void)

@@ -5,84 +5,34 @@
  *    PROBLEM  eventflow.db   … the row with seq 17 does not fit its checksum
  *
  * Opens both databases for reading, beside a running program or after a crash, and says a line for
- * each finding. --full reads every page and row. The counts of the two databases are compared at
- * the end, as each of them can be sound and yet not belong to the other.
+ * each finding. --full reads every page and row. The two databases are compared at the end, as each
+ * of them can be sound and yet not belong to the other. The parts stand in doctor_*.c.
  *
  * Deliberately missing: repair. What to do stands in docs/troubleshooting.md.
  */
-#include <errno.h>
 #include <stdio.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/doctor_books.h"
+#include "cli/doctor_folder.h"
+#include "cli/doctor_pair.h"
+#include "cli/doctor_report.h"
 #include "cli/exit_code.h"
 #include "cli/options.h"
 #include "cli/settings.h"
 #include "common/json.h"
+#include "common/sqlite_copy.h"
 #include "queue/queue.h"
 #include "store/store.h"
-
-#define DISK_FREE_MIN (256 * 1024 * 1024) /* bytes; below it the doctor warns */
-
-/* Only a problem changes the exit code; a warning is for the reader. */
-enum finding { FINDING_OK, FINDING_WARNING, FINDING_PROBLEM };
-
-/* One run; findings go to standard output as they are made. */
-struct doctor {
-    bool is_full;          /* --full: every page, row and count */
-    bool is_json;          /* findings are gathered in w instead of printed */
-    struct json_writer *w; /* in the array of findings; unused without is_json */
-    unsigned problems;     /* findings of the worst kind so far */
-};
-
-/* One finding. Text appears at once, because a full check may run for minutes. */
-static void report(struct doctor *d, enum finding kind, const char *what, const char *detail)
-{
-    static const char *const marks[] = {"ok", "warning", "PROBLEM"};
-
-    /* The exit code follows from this count alone. */
-    if (kind == FINDING_PROBLEM)
-        d->problems++;
-    if (!d->is_json) {
-        printf("%-8s %-14s %s\n", marks[kind], what, detail);
-        fflush(stdout);
-        return;
-    }
-    json_open_object(d->w);
-    json_put_string(d->w, "check", what);
-    json_put_string(d->w, "finding", kind == FINDING_PROBLEM ? "problem" : marks[kind]);
-    json_put_string(d->w, "detail", detail);
-    json_close_object(d->w);
-}
-
-/* Space that this user may fill (f_bavail, not f_bfree: some is kept for root). A folder that
- * cannot be written is only mentioned: the doctor may run as another user than the program. */
-static void check_disk(struct doctor *d, const char *folder)
-{
-    struct statvfs fs;
-    g_autofree char *detail = NULL;
-    guint64 free_bytes;
-
-    if (statvfs(folder, &fs) != 0) {
-        detail = g_strdup_printf("cannot look at '%s': %s", folder, g_strerror(errno));
-        report(d, FINDING_PROBLEM, "disk", detail);
-        return;
-    }
-    /* f_bavail counts in units of f_frsize, not of f_bsize. */
-    free_bytes = (guint64)fs.f_bavail * fs.f_frsize;
-    detail = g_strdup_printf("%" G_GUINT64_FORMAT " MiB free%s", free_bytes / (1024 * 1024),
-                             access(folder, W_OK) == 0 ? "" : ", not writable for this user");
-    report(d, free_bytes < DISK_FREE_MIN ? FINDING_WARNING : FINDING_OK, "disk", detail);
-}
 
 /* One finding for each problem, or one that says how hard it was looked for. */
 static void report_all(struct doctor *d, const char *what, const GPtrArray *problems)
 {
     if (problems->len == 0)
-        report(d, FINDING_OK, what, d->is_full ? "every page, row and count checked" : "sound");
+        doctor_report(d, FINDING_OK, what, "%s",
+                      d->is_full ? "every page, row and count checked" : "sound");
     for (guint i = 0; i < problems->len; i++)
-        report(d, FINDING_PROBLEM, what, g_ptr_array_index(problems, i));
+        doctor_report(d, FINDING_PROBLEM, what, "%s", (const char *)g_ptr_array_index(problems, i));
 }
 
 /* A check that could not be made is a problem as well: the program would meet the same trouble. */
@@ -94,7 +44,7 @@ static void check_queue(struct doctor *d, struct queue *queue)
     if (queue_check(queue, d->is_full ? QUEUE_CHECK_FULL : QUEUE_CHECK_QUICK, problems, &error))
         report_all(d, "queue.db", problems);
     else
-        report(d, FINDING_PROBLEM, "queue.db", error->message);
+        doctor_report(d, FINDING_PROBLEM, "queue.db", "%s", error->message);
 }
 
 /* As check_queue. */
@@ -106,58 +56,32 @@ static void check_store(struct doctor *d, struct store *store)
     if (store_check(store, d->is_full ? STORE_CHECK_FULL : STORE_CHECK_QUICK, problems, &error))
         report_all(d, "eventflow.db", problems);
     else
-        report(d, FINDING_PROBLEM, "eventflow.db", error->message);
+        doctor_report(d, FINDING_PROBLEM, "eventflow.db", "%s", error->message);
 }
 
-/* How many events the queue ever accepted, read afresh. -1: reported. */
-static int64_t count_accepted(struct doctor *d, const char *folder)
-{
-    struct queue_options options = {.folder = folder, .read_only = true};
-    struct queue_stats stats;
-    g_autoptr(GError) error = NULL;
-    struct queue *queue = queue_open(&queue_embedded_ops, &options, &error);
-
-    if (queue == NULL) {
-        report(d, FINDING_PROBLEM, "books", error->message);
-        return -1;
-    }
-    queue_get_stats(queue, &stats);
-    queue_close(queue);
-    return stats.last_seq;
-}
-
-/* accepted = processed + failed + duplicate + waiting. The store is read first: whatever the
- * program settles meanwhile is then counted as waiting, never missed. */
+/* accepted = processed + failed + duplicate + waiting. */
 static void check_books(struct doctor *d, const char *folder, struct store *store)
 {
-    struct store_summary s;
-    int64_t accepted;
-    int64_t ended;
-    int64_t waiting;
-    g_autofree char *detail = NULL;
+    struct doctor_books books;
+    g_autofree char *text = NULL;
     g_autoptr(GError) error = NULL;
 
-    /* From the connection that is open already: its numbers are of one moment. */
-    if (!store_get_summary(store, &s, &error)) {
-        report(d, FINDING_PROBLEM, "books", error->message);
+    if (!doctor_books_read(&books, folder, store, &error)) {
+        doctor_report(d, FINDING_PROBLEM, "books", "%s", error->message);
         return;
     }
-    /* Read afresh and later than the store's numbers: see above. */
-    accepted = count_accepted(d, folder);
-    if (accepted < 0)
-        return;
-    ended = s.processed + s.failed + s.duplicate;
-    waiting = accepted - s.position + s.retrying;
-    detail = g_strdup_printf("accepted %" G_GINT64_FORMAT " = processed %" G_GINT64_FORMAT
-                             " + failed %" G_GINT64_FORMAT " + duplicate %" G_GINT64_FORMAT
-                             " + waiting %" G_GINT64_FORMAT,
-                             accepted, s.processed, s.failed, s.duplicate, waiting);
-    /* A position beyond what was accepted means that one of the files is older than the other, e.g.
-     * after a restore of only one. */
-    if (ended + waiting == accepted && s.position <= accepted)
-        report(d, FINDING_OK, "books", detail);
-    else
-        report(d, FINDING_PROBLEM, "books", detail);
+    text = doctor_books_text(&books);
+    doctor_report(d, books.add_up ? FINDING_OK : FINDING_PROBLEM, "books", "%s", text);
+}
+
+/* The version in the file; whether this program knows it shows when it is opened. */
+static void check_schema(struct doctor *d, const char *folder, const char *name)
+{
+    g_autofree char *path = g_build_filename(folder, name, NULL);
+    struct sqlite_copy_query version = {.sql = "PRAGMA user_version"};
+
+    if (sqlite_copy_ask(path, &version, 1, NULL)) /* if not, opening has said why */
+        doctor_report(d, FINDING_OK, name, "schema version %" G_GINT64_FORMAT, version.value);
 }
 
 /* Both are opened, whatever the other one says; the books need both. */
@@ -170,16 +94,22 @@ static void check_databases(struct doctor *d, const char *folder)
     struct store *store = store_open(&store_sqlite_ops, &store_options, &store_error);
     struct queue *queue = queue_open(&queue_embedded_ops, &queue_options, &queue_error);
 
+    if (queue != NULL)
+        check_schema(d, folder, "queue.db");
+    if (store != NULL)
+        check_schema(d, folder, "eventflow.db");
     if (queue == NULL)
-        report(d, FINDING_PROBLEM, "queue.db", queue_error->message);
+        doctor_report(d, FINDING_PROBLEM, "queue.db", "%s", queue_error->message);
     else
         check_queue(d, queue);
     if (store == NULL)
-        report(d, FINDING_PROBLEM, "eventflow.db", store_error->message);
+        doctor_report(d, FINDING_PROBLEM, "eventflow.db", "%s", store_error->message);
     else
         check_store(d, store);
-    if (queue != NULL && store != NULL)
+    if (queue != NULL && store != NULL) {
+        doctor_check_pair(d, store, queue);
         check_books(d, folder, store);
+    }
     queue_close(queue);
     store_close(store);
 }
@@ -189,15 +119,14 @@ static void check_databases(struct doctor *d, const char *folder)
 static void examine(struct doctor *d, const struct settings *s)
 {
     /* Loading has checked it, or we would not be here. */
-    report(d, FINDING_OK, "configuration", "every setting is valid");
+    doctor_report(d, FINDING_OK, "configuration", "every setting is valid");
     if (!g_file_test(s->data, G_FILE_TEST_IS_DIR)) {
-        g_autofree char *detail =
-            g_strdup_printf("there is no folder '%s' yet; 'eventflow serve' makes it", s->data);
-
-        report(d, FINDING_WARNING, "data", detail);
+        doctor_report(d, FINDING_WARNING, "data",
+                      "there is no folder '%s' yet; 'eventflow serve' makes it", s->data);
         return;
     }
-    check_disk(d, s->data);
+    doctor_check_disk(d, s->data);
+    doctor_check_lock(d, s->data);
     check_databases(d, s->data);
 }
 
@@ -256,7 +185,7 @@ static int doctor(int argc, const char *const *argv)
 
 const struct command command_doctor = {
     .name = "doctor",
-    .summary = "Check configuration, disk, integrity, and that the counts add up",
+    .summary = "Check configuration, disk, locks, integrity, and that the counts add up",
     .run = doctor,
     .usage = "[--full] [--json] [SETTINGS]",
 };

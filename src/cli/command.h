@@ -16,7 +16,11 @@ extern const struct command command_send;
 extern const struct command command_campaign;
 extern const struct command command_events;
 extern const struct command command_failed;
+extern const struct command command_load;
 extern const struct command command_doctor;
+extern const struct command command_backup;
+extern const struct command command_restore;
+extern const struct command command_top;
 extern const struct command command_config;
 
 #endif

@@ -1,0 +1,30 @@
+/* load_books: what the server has made of the events meanwhile, from its /metrics/summary.
+ */
+#ifndef CLI_LOAD_BOOKS_H
+#define CLI_LOAD_BOOKS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cli/client.h"
+
+/* Since the server's data folder was made, or differences of two such readings. Events. */
+struct load_books {
+    int64_t processed;
+    int64_t failed;
+    int64_t duplicate;
+    int64_t matches;
+    int64_t waiting; /* have no outcome yet; never a difference */
+};
+
+/* Asks once, for two seconds at most. false: no answer, or one that is not EventFlow's. */
+bool load_books_read(struct client *client, struct load_books *books);
+
+/* later - earlier, with waiting of later. */
+struct load_books load_books_since(const struct load_books *later,
+                                   const struct load_books *earlier);
+
+/* Events with an outcome. */
+int64_t load_books_done(const struct load_books *books);
+
+#endif
