@@ -3,6 +3,7 @@
 PYTHON  := /usr/bin/python3
 RELEASE := build/release
 CHECKED := build/checked
+FAULTS  := build/faults
 VENDOR  := build/tools
 DATA    ?=
 PREFIX  ?= /usr/local
@@ -12,16 +13,17 @@ NINJA   := ninja $(if $(MAKE_TERMOUT),,--quiet)
 RELEASE_OPTIONS := --buildtype=release -Dhardening=true -Dtests=false -Db_lto=true -Db_pie=true \
 	--prefix=/
 
-.PHONY: help run build test check demo bench format lint tsan fuzz install clean
+.PHONY: help run build test faults soak check demo bench format lint tsan fuzz install clean
 
 help:
 	@echo "make run      build and start eventflow on 127.0.0.1:8080 (data in ./data)"
 	@echo "make demo     play a short scenario and stop (DATA=file.txt sends that purchase history)"
-	@echo "make test     all tests, with sanitizers"
+	@echo "make test     all tests, with sanitizers; short runs of the fault tests"
+	@echo "make soak     long runs of the fault tests (hours; power cuts need root)"
 	@echo "make build    release binary at $(RELEASE)/eventflow"
 	@echo "make check    the rules of the house: layers, sizes, lists, banned functions"
 	@echo "make lint     gcc and clang with warnings as errors, clang-format"
-	@echo "make bench    micro-benchmarks and end-to-end load; prints medians"
+	@echo "make bench    all benchmarks (about 25 minutes); writes bench/README.md"
 	@echo "make fuzz     run every fuzz target for SECONDS=20 (clang)"
 	@echo "make tsan     unit and contract tests under the thread sanitizer"
 	@echo "make format   format the sources"
@@ -39,7 +41,20 @@ test:
 	@scripts/bootstrap test
 	@scripts/configure $(CHECKED) -Db_sanitize=address,undefined -Dtest_hooks=true
 	@$(NINJA) -C $(CHECKED)
-	@$(PYTHON) scripts/run_tests.py --build $(CHECKED) --tools $(VENDOR)
+	@$(MAKE) --no-print-directory faults
+	@$(PYTHON) scripts/run_tests.py --build $(CHECKED) --faults $(FAULTS) --tools $(VENDOR)
+
+# Without sanitizers, as a library that lies about files cannot be loaded before theirs; with the
+# programs that are broken on purpose.
+faults:
+	@scripts/configure $(FAULTS) --buildtype=debugoptimized -Dtests=false -Dtest_hooks=true \
+		-Dfault_builds=true
+	@$(NINJA) -C $(FAULTS)
+
+soak:
+	@scripts/bootstrap test
+	@$(MAKE) --no-print-directory faults
+	@$(PYTHON) scripts/run_tests.py --faults $(FAULTS) --soak
 
 check:
 	@$(PYTHON) scripts/check.py

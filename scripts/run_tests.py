@@ -2,7 +2,8 @@
 """Runs every test of a build folder and closes with "N passed, N failed".
 
 Order: the rules of the house, unit, contract and fuzz-corpus tests (meson, TAP), then the
-integration tests (pytest) against the built program. A suite that runs no test fails.
+integration tests (pytest) against the built program, then the fault tests (pytest) against one
+without sanitizers. A suite that runs no test fails.
 """
 import argparse
 import os
@@ -78,31 +79,46 @@ def run_meson(tally, build, tools):
     tally.add_suite("unit, contract, fuzz corpora", *counts, time.monotonic() - began)
 
 
-def run_pytest(tally, build, tools, extra):
+def run_pytest(tally, name, folder, report, extra, variables):
     began = time.monotonic()
-    report = build / "pytest.xml"
     report.unlink(missing_ok=True)
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider",
-         f"--junitxml={report}", ROOT / "tests/integration", *extra],
-        env=environment(tools, EF_BINARY=str(build / "eventflow"), PYTHONDONTWRITEBYTECODE="1"))
+         f"--junitxml={report}", ROOT / folder, *extra],
+        env={**variables, "PYTHONDONTWRITEBYTECODE": "1"})
     counts = count_junit(report) if report.exists() else (0, 0, 0)
     if run.returncode != 0 and counts[1] == 0:
         counts = (counts[0], 1, counts[2])
-    tally.add_suite("integration", *counts, time.monotonic() - began)
+    tally.add_suite(name, *counts, time.monotonic() - began)
+
+
+def run_faults(tally, faults, tools, is_soak, extra):
+    variables = environment(tools, EF_BINARY=str(faults / "eventflow"), EF_FAULTS=str(faults))
+    if is_soak:
+        variables["EF_SOAK"] = "1"
+        extra = ["-v", *extra]  # a line a test: it takes hours
+    run_pytest(tally, "soak" if is_soak else "faults", "tests/fault", faults / "pytest.xml", extra,
+               variables)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--build", type=Path, required=True)
-    parser.add_argument("--tools", type=Path, required=True)
+    parser.add_argument("--build", type=Path, help="all tests but those of faults")
+    parser.add_argument("--faults", type=Path, help="the fault tests, with the programs made there")
+    parser.add_argument("--soak", action="store_true", help="long runs of the fault tests")
+    parser.add_argument("--tools", type=Path, default=ROOT / "build/tools")
     parser.add_argument("pytest", nargs="*", help="further arguments for pytest")
     options = parser.parse_args()
-    build = options.build.resolve()
+    tools = options.tools.resolve()
     tally = Tally()
-    run_checks(tally)
-    run_meson(tally, build, options.tools.resolve())
-    run_pytest(tally, build, options.tools.resolve(), options.pytest)
+    if options.build is not None:
+        build = options.build.resolve()
+        run_checks(tally)
+        run_meson(tally, build, tools)
+        run_pytest(tally, "integration", "tests/integration", build / "pytest.xml", options.pytest,
+                   environment(tools, EF_BINARY=str(build / "eventflow")))
+    if options.faults is not None:
+        run_faults(tally, options.faults.resolve(), tools, options.soak, options.pytest)
     if tally.skipped:
         print(f"{tally.skipped} skipped, reasons above")
     print(f"{tally.passed} passed, {tally.failed} failed")

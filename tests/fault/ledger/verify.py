@@ -1,0 +1,205 @@
+"""verify: compares a ledger with the data of the program. Each invariant is a function that returns
+what offends it, and a note for the reader when nothing does."""
+import json
+import shutil
+import sqlite3
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from . import queries
+from .evidence import Evidence
+from .record import ACKED, REJECTED, UNKNOWN
+from .verdict import Verdict
+from .visible import look_up
+
+QUIET_WITHIN = 30  # seconds until nothing waits any more
+
+
+def verify(ledger_folder, data_folder, url=None, fault_log=None, artifacts=None, foreign=()):
+    """Judges data_folder by ledger_folder. url: the running server; without it what only a server
+    can answer is left out, and messages that wait for the next start are no fault.
+    fault_log: JSON lines {"from_ns", "until_ns", "what"}: when the store was provably down.
+    artifacts: where everything is copied to when something fails.
+    foreign: prefixes of event ids that others sent: stored although no ledger knows them."""
+    verdict = Verdict()
+    quiet = wait_until_quiet(url) if url else None
+    healths = Health(data_folder)
+    try:
+        with Evidence(ledger_folder, data_folder, fault_log) as evidence:
+            evidence.collect()
+            Judgement(evidence, verdict, url, quiet, foreign).all()
+    except (sqlite3.DatabaseError, RuntimeError) as error:
+        verdict.add("readable", [f"the data cannot be read: {error}"])
+    verdict.add("health", healths.wait(), "both databases: integrity_check, foreign_key_check")
+    if artifacts and not verdict.ok:
+        keep(artifacts, ledger_folder, data_folder, fault_log, verdict)
+    return verdict
+
+
+def fetch(url):
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return json.loads(answer.read())
+
+
+def wait_until_quiet(url):
+    """The summary once nothing waits any more; {"error"} when that takes too long."""
+    end = time.monotonic() + QUIET_WITHIN
+    last = "no answer"
+    while time.monotonic() < end:
+        try:
+            summary = fetch(url + "/metrics/summary")
+            if summary["waiting"] == 0 and summary["queue_depth"] == 0:
+                return summary
+            last = f"{summary['waiting']} still waiting"
+        except (OSError, ValueError) as error:
+            last = str(error)
+        time.sleep(0.02)
+    return {"error": f"{last} after {QUIET_WITHIN} s"}
+
+
+class Health:
+    """Both files are checked by SQLite itself, meanwhile."""
+
+    def __init__(self, data_folder):
+        self.problems = []
+        self.threads = [threading.Thread(target=self.check, args=(Path(data_folder) / name,))
+                        for name in ("eventflow.db", "queue.db")]
+        for thread in self.threads:
+            thread.start()
+
+    def check(self, path):
+        try:
+            db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)
+            for pragma in ("integrity_check", "foreign_key_check"):
+                for row in db.execute(f"PRAGMA {pragma}"):
+                    if row[0] != "ok":
+                        self.problems.append(f"{path.name}: {' '.join(map(str, row))}")
+            db.close()
+        except sqlite3.DatabaseError as error:
+            self.problems.append(f"{path.name}: {error}")
+
+    def wait(self):
+        for thread in self.threads:
+            thread.join()
+        return self.problems
+
+
+def keep(artifacts, ledger_folder, data_folder, fault_log, verdict):
+    """Copies what is needed to look into a failure; the ledger has the seed."""
+    target = Path(artifacts)
+    target.mkdir(parents=True, exist_ok=True)
+    for name, source in (("ledger", ledger_folder), ("data", data_folder)):
+        shutil.copytree(source, target / name, dirs_exist_ok=True)
+    if fault_log is not None and Path(fault_log).exists():
+        shutil.copy(fault_log, target / "fault_log.jsonl")
+    (target / "verdict.txt").write_text(str(verdict) + "\n", encoding="utf-8")
+
+
+class Judgement:
+    """The invariants over one body of evidence."""
+
+    def __init__(self, evidence, verdict, url, quiet, foreign):
+        self.evidence, self.verdict, self.url, self.quiet = evidence, verdict, url, quiet
+        self.foreign = tuple(foreign)
+        self.counters = dict(evidence.query("SELECT name, value FROM data.counters"))
+        evidence.db.executescript(queries.PREPARE)
+
+    def all(self):
+        for name in ("no loss", "no invention", "integrity", "terminal", "once", "matches",
+                     "books"):
+            self.verdict.add(name, *getattr(self, name.replace(" ", "_"))())
+        if self.url:
+            self.verdict.add("visible", *look_up(self.url, self.evidence))
+        else:
+            self.verdict.leave_out("visible", "no server to ask")
+        if self.evidence.windows:
+            self.verdict.add("no lie", self.evidence.lies,
+                             f"{len(self.evidence.windows)} windows")
+        else:
+            self.verdict.add("no lie", [], "no window in which the store was down")
+
+    def texts(self, *queries_of_one):
+        return [row[0] for sql in queries_of_one for row in self.evidence.query(sql)]
+
+    def wrong(self, invariant):
+        """What the scan found; of a body that nobody sent nothing further is said."""
+        return [row[0] for row in self.evidence.query("""
+            SELECT text FROM wrong WHERE invariant = ? AND seq NOT IN (SELECT seq FROM strange)
+            ORDER BY seq""", invariant)]
+
+    def no_loss(self):
+        """Acknowledged is stored, as often as it was acknowledged. A body that was changed on the
+        way is there: that is a matter of integrity."""
+        lost = self.texts(queries.LOST)
+        return lost, f"{self.evidence.totals[ACKED]} acknowledged"
+
+    def no_invention(self):
+        """Stored is acknowledged or unknown, never rejected; and nothing invalid is accepted."""
+        found = [text for text in self.texts(queries.INVENTED, queries.INVALID_ACKED)
+                 if not text.startswith(self.foreign)]
+        totals = self.evidence.totals
+        return found, f"{totals[UNKNOWN]} unknown, {totals[REJECTED]} rejected"
+
+    def integrity(self):
+        """The bytes as first sent, in the log and in the failures; rows that say what they say."""
+        found = self.texts(queries.CHANGED, queries.NOT_FIRST, queries.FAILED_BODY)
+        bodies = self.evidence.one(queries.COUNT_STORED)
+        return found + self.wrong("integrity"), f"{bodies} bodies"
+
+    def terminal(self):
+        """Each message has exactly one end."""
+        found = []
+        if self.quiet and "error" in self.quiet:
+            found.append(self.quiet["error"])
+        waiting = self.evidence.one("SELECT count(*) FROM endless WHERE is_waiting")
+        note = f"{self.counters['processed']} processed, {self.counters['failed']} failed, " \
+               f"{self.counters['duplicate']} duplicates"
+        if waiting and self.url is None:
+            note += f"; {waiting} wait for the next start"
+        elif waiting:
+            found += self.texts(queries.STILL_WAITING)
+        return found + self.texts(queries.TWO_ENDS, queries.NO_MESSAGE, queries.NO_END,
+                                  queries.MISCOUNTED, queries.CONFLICT_OF_NOTHING), note
+
+    def once(self):
+        return self.texts(queries.TWICE), ""
+
+    def matches(self):
+        """Equal to the model, both ways, by the version in the row."""
+        found = self.evidence.campaign_problems + self.wrong("matches")
+        found += self.texts(queries.MATCH_OF_NOTHING, queries.OUT_OF_ORDER)
+        note = f"{self.counters['matches']} matches"
+        if self.evidence.unjudged:
+            note += "; not judged: " + ", ".join(sorted(self.evidence.unjudged))
+        return found, note
+
+    def books(self):
+        """The counters are the sums of the rows, and the API says the same."""
+        found = []
+        for name, sql in queries.BOOKS.items():
+            value = self.evidence.one(sql)
+            if self.counters.get(name) != value:
+                found.append(f"{name}: the counter says {self.counters.get(name)}, "
+                             f"the rows say {value}")
+            if self.quiet and name in self.quiet and self.quiet[name] != value:
+                found.append(f"{name}: the summary says {self.quiet[name]}, the rows say {value}")
+        found += self.sums() + self.wrong("books")
+        return found, "" if self.url else "counters and rows; no server to ask for its summary"
+
+    def sums(self):
+        """received = processed + failed + duplicate + waiting."""
+        found, c = [], self.counters
+        received = self.evidence.one("SELECT coalesce(max(seq), 0) FROM queue.raw_events")
+        retries = self.evidence.one("SELECT count(*) FROM data.retries")
+        if c["processed"] + c["failed"] + c["duplicate"] + retries != c["position"]:
+            found.append(f"position: {c['position']}, but processed + failed + duplicate + retries "
+                         f"= {c['processed'] + c['failed'] + c['duplicate'] + retries}")
+        if c["position"] > received:
+            found.append(f"position: {c['position']} is beyond the last message, {received}")
+        if self.quiet and self.quiet.get("received", received) != received:
+            found.append(f"received: the summary says {self.quiet['received']}, "
+                         f"the rows say {received}")
+        return found
