@@ -1,160 +1,149 @@
 #!/usr/bin/python3
-"""Runs the benchmarks of a release build and prints medians.
+"""Runs the benchmarks of a release build and writes bench/README.md and its plots.
 
-Micro-benchmarks (one thread, no network): flattening, one pattern, queue append, settle.
-End to end: a server of its own in a temporary folder; single-event POSTs on 64 connections with wrk
-(when it is installed), and NDJSON batches with `eventflow send`; a run counts until every event is
-processed. Load generator and server share the machine. Quote medians and ratios, never one run.
+Every section starts servers of its own in temporary folders; rates count until every event is
+processed, load generator (`eventflow load`) included. Results are kept in bench/results.json as
+single runs, so that one section can be measured again without the others (--only), and the report
+be written again without any (--report).
+
+    bench/run.py --quick                       a try-out: one short run each, prints, writes nothing
+    bench/run.py --only single,latency         measures these again
+    bench/run.py --only stored --fill 1000000  fewer stored events
 """
 import argparse
+import datetime
 import json
-import shutil
-import signal
-import socket
-import statistics
+import os
+import re
 import subprocess
 import sys
-import tempfile
 import time
-import urllib.request
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-MICRO = ["flat", "pattern", "queue", "store"]
-MICRO_WITH_FILES = {"queue", "store"}
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import figures  # noqa: E402
+import sections  # noqa: E402
+from rig import ROOT, scratch_folder  # noqa: E402
+
+RESULTS = ROOT / "bench/results.json"
 
 
-def free_port(first=19080):
-    for port in range(first, 32000):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
-    sys.exit("bench: no free port below 32000")
+def machine():
+    """What the figures depend on, in one line."""
+    cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    memory = int(re.search(r"MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text()).group(1))
+    system = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines()
+                  if "=" in line)
+    return (f"{len(os.sched_getaffinity(0))} cores "
+            f"({cpu.group(1) if cpu else os.uname().machine}), {memory / 1048576:.0f} GiB, "
+            f"{system['PRETTY_NAME'].strip(chr(34))}, Linux "
+            f"{os.uname().release.split('-')[0]}, a sync of {sync_us():.0f} us")
 
 
-class Server:
-    def __init__(self, binary, folder):
-        port = free_port()
-        metrics = free_port(port + 1)
-        self.url = f"http://127.0.0.1:{port}"
-        self.process = subprocess.Popen(
-            [binary, "serve", "--listen", f"127.0.0.1:{port}", "--metrics-listen",
-             f"127.0.0.1:{metrics}", "--data", f"{folder}/data", "--log-level", "error"])
-        for _ in range(500):
-            try:
-                self.call("/health/ready")
-                return
-            except OSError:
-                time.sleep(0.02)
-        sys.exit("bench: the server did not start")
-
-    def call(self, path, body=None):
-        request = urllib.request.Request(self.url + path)
-        if body is not None:
-            request.data = json.dumps(body).encode()
-            request.add_header("Content-Type", "application/json")
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
-
-    def wait_processed(self):
-        while True:
-            summary = self.call("/metrics/summary")
-            if summary["waiting"] == 0:
-                return summary["processed"]
-            time.sleep(0.02)
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
+def sync_us():
+    """Of 4 KiB appended to a file where the servers' folders are. Median of 200."""
+    times = []
+    with scratch_folder() as folder, open(Path(folder) / "sync", "wb", buffering=0) as file:
+        for _ in range(200):
+            file.write(b"x" * 4096)
+            began = time.monotonic()
+            os.fdatasync(file.fileno())
+            times.append((time.monotonic() - began) * 1e6)
+    return sorted(times)[len(times) // 2]
 
 
-def campaigns(count):
-    """Half of the purchases match one of them; the rest of the campaigns are near misses."""
-    yield {"id": "c-0", "name": "Over 50", "rules": {
-        "event_type": ["purchase"], "payload": {"amount": [{"numeric": [">", 50]}]}}}
-    for i in range(1, count):
-        yield {"id": f"c-{i}", "name": f"Segment {i}", "rules": {
-            "event_type": ["purchase"], "customer_id": [f"vip-{i}"],
-            "payload": {"currency": ["USD"], "amount": [{"numeric": [">=", i]}]}}}
+def commit():
+    def git(*arguments):
+        return subprocess.run(["git", "-C", ROOT, *arguments], text=True,
+                              stdout=subprocess.PIPE).stdout.strip()
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", "src", "meson.build")
+    return (git("rev-parse", "--short", "HEAD") or "unknown") + ("+" if changed else "")
 
 
-def with_server(binary, count, run):
-    with tempfile.TemporaryDirectory(prefix="eventflow-bench-") as folder:
-        server = Server(binary, folder)
-        try:
-            for campaign in campaigns(count):
-                server.call("/campaigns", campaign)
-            return run(server, Path(folder))
-        finally:
-            server.stop()
+def command():
+    """As somebody would type it again; make bench gives the build folder and nothing else."""
+    is_make = len(sys.argv) == 3 and sys.argv[1] == "--build"
+    return "make bench" if is_make else " ".join(["bench/run.py", *sys.argv[1:]])
 
 
-def single_posts(seconds):
-    def run(server, _folder):
+def read_options():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", type=Path, default=ROOT / "build/release")
+    parser.add_argument("--runs", type=int, default=5, help="runs of everything (5)")
+    parser.add_argument("--seconds", type=int, default=5, help="of one run (5)")
+    parser.add_argument("--only", help="sections, separated by commas: " +
+                        ", ".join(sections.SECTIONS))
+    parser.add_argument("--fill", type=int, default=10_000_000,
+                        help="events that `stored` fills in (10,000,000)")
+    parser.add_argument("--fill-folder", type=Path, default=ROOT / "build/bench/stored",
+                        help="where; what is there already is used")
+    parser.add_argument("--quick", action="store_true",
+                        help="runs of a second, 20,000 stored events, no micro; writes nothing")
+    parser.add_argument("--report", action="store_true",
+                        help="only write README and plots from results.json")
+    options = parser.parse_args()
+    options.campaign_counts = [1, 10, 100, 1000, 3000]
+    if options.quick:
+        options.runs, options.seconds, options.campaign_counts = 1, 1, [1, 10, 100]
+        options.fill = min(options.fill, 20000)
+        if options.fill_folder == parser.get_default("fill_folder"):
+            options.fill_folder = ROOT / "build/bench/stored-quick"
+    names = (options.only.split(",") if options.only else
+             [name for name in sections.SECTIONS if name != "micro" or not options.quick])
+    for name in names:
+        if name not in sections.SECTIONS:
+            parser.error(f"no section is called '{name}'; there are "
+                         f"{', '.join(sections.SECTIONS)}")
+    options.commit = commit()
+    options.names = [name for name in sections.SECTIONS if name in names]
+    return options
+
+
+def read_state():
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {"sections": {}}
+
+
+def write(state, folder):
+    figures.write_readme(folder / "README.md", state)
+    figures.write_plots(folder, {n: s["data"] for n, s in state["sections"].items()})
+
+
+def measure(options, state):
+    """Saved after each section: an interrupted run keeps what it has."""
+    bench = sections.Bench(options)
+    state["machine"] = machine()
+    for number, name in enumerate(options.names, 1):
+        print(f"== {name} ({number} of {len(options.names)})", flush=True)
         began = time.monotonic()
-        subprocess.run(["wrk", "-t1", "-c64", f"-d{seconds}s", "-s", ROOT / "bench/post.lua",
-                        server.url], check=True, stdout=subprocess.DEVNULL)
-        processed = server.wait_processed()
-        return processed / (time.monotonic() - began)
-    return run
-
-
-def batches(binary, events):
-    def run(server, folder):
-        path = folder / "events.ndjson"
-        with open(path, "w") as out:
-            for i in range(events):
-                out.write(f'{{"event_id":"b-{i}","event_type":"purchase","customer_id":"c{i % 997}",'
-                          f'"timestamp":"2026-11-21T10:00:00Z","source":"bench","payload":{{"amount":'
-                          f'{i % 100}.5,"currency":"USD","order_id":"o-{i}","items":[{{"sku":"a-1",'
-                          f'"qty":2,"price":10.5}},{{"sku":"b-2","qty":1,"price":3.25}}]}}}}\n')
-        began = time.monotonic()
-        subprocess.run([binary, "send", path, "--batch", "100", "--quiet", "--url", server.url],
-                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        processed = server.wait_processed()
-        return processed / (time.monotonic() - began)
-    return run
-
-
-def print_rate(what, values):
-    print(f"{what:<58} {statistics.median(values):>10,.0f} events/s   "
-          f"(min {min(values):,.0f}, max {max(values):,.0f}, {len(values)} runs)", flush=True)
-
-
-def run_micro(build, name):
-    with tempfile.TemporaryDirectory(prefix="eventflow-bench-") as folder:
-        files = [folder] if name in MICRO_WITH_FILES else []
-        subprocess.run([build / "bench" / f"bench_{name}", *files], check=True)
+        data = sections.SECTIONS[name](bench)
+        state["sections"][name] = {
+            "commit": options.commit, "date": datetime.date.today().isoformat(), "data": data,
+            "command": command()}
+        print(f"   {time.monotonic() - began:.0f} s", flush=True)
+        if not options.quick:
+            RESULTS.write_text(json.dumps(state, indent=1) + "\n")
+    return state
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
-    parser.add_argument("--build", type=Path, default=ROOT / "build/release")
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=5)
-    parser.add_argument("--only", choices=["micro", "end-to-end"])
-    options = parser.parse_args()
-    binary = options.build / "eventflow"
-    if options.only != "end-to-end":
-        for name in MICRO:
-            print(f"== {name}", flush=True)
-            run_micro(options.build, name)
-    if options.only == "micro":
+    options = read_options()
+    if options.report and not RESULTS.exists():
+        sys.exit("bench: nothing has been measured yet")
+    if options.report:
+        write(read_state(), ROOT / "bench")
         return
-    print("== end to end: accepted and processed, load generator included")
-    for count in (10, 1000):
-        if shutil.which("wrk"):
-            print_rate(f"single-event POSTs, 64 connections, {count} campaigns",
-                       [with_server(binary, count, single_posts(options.seconds))
-                        for _ in range(options.runs)])
-        else:
-            print("single-event POSTs: skipped, wrk is not installed")
-        print_rate(f"NDJSON batches of 100, one sender, {count} campaigns",
-                   [with_server(binary, count, batches(binary, 200000))
-                    for _ in range(options.runs)])
+    if not (options.build / "eventflow").exists():
+        sys.exit(f"bench: no program in {options.build}; `make bench` builds it")
+    state = measure(options, {"sections": {}} if options.quick else read_state())
+    if options.quick:
+        print(figures.render(state))
+        figures.write_plots(options.fill_folder.parent if options.fill_folder.parent.exists()
+                            else Path("/tmp"), {n: s["data"] for n, s in state["sections"].items()})
+        return
+    write(state, ROOT / "bench")
+    print(f"written: {ROOT / 'bench/README.md'}")
 
 
 if __name__ == "__main__":
