@@ -143,16 +143,24 @@ bool store_db_fail(struct store_db *c, int code, const char *what, GError **erro
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
-/* One value into the bytes that are hashed; one layout for both doors to the checksum: 8 bytes the
- * number, or the length of the bytes; 8 bytes the type; then the bytes. Little-endian everywhere.
- * The length keeps ("ab", "c") apart from ("a", "bc"). The checksums on disk depend on this layout
- * and on the numbers of the types: changing either takes a migration. */
+/* What is hashed of each value, one layout for both doors to the checksum: 8 bytes the number, or
+ * the length of the bytes; 8 bytes the type; then the bytes. Little-endian everywhere. The length
+ * keeps
+ * ("ab", "c") apart from ("a", "bc"). The checksums on disk depend on this layout and on the
+ * numbers of the types: changing either takes a migration. */
+struct scratch_head {
+    int64_t number;
+    int64_t type;
+};
+
+static struct scratch_head head_of(int type, int64_t number)
+{
+    return (struct scratch_head){GINT64_TO_LE(number), GINT64_TO_LE((int64_t)type)};
+}
+
 static void scratch_add(GString *scratch, int type, int64_t number, const void *bytes, size_t size)
 {
-    struct {
-        int64_t number;
-        int64_t type;
-    } head = {GINT64_TO_LE(number), GINT64_TO_LE((int64_t)type)};
+    struct scratch_head head = head_of(type, number);
 
     g_string_append_len(scratch, (const char *)&head, sizeof(head));
     if (size > 0)
@@ -165,16 +173,27 @@ static int64_t scratch_hash(const GString *scratch)
     return (int64_t)hash64(slice_of(scratch->str, scratch->len));
 }
 
+/* Thirty small appends would take half as long as SQLite's insert, so the room is made at once. */
 int64_t store_db_checksum(const struct store_value *values, size_t count, GString *scratch)
 {
-    g_string_truncate(scratch, 0);
+    size_t size = 0;
+    char *to;
+
+    for (size_t i = 0; i < count; i++)
+        size += sizeof(struct scratch_head) + values[i].bytes.size;
+    g_string_set_size(scratch, size);
+    to = scratch->str;
     for (size_t i = 0; i < count; i++) {
         const struct store_value *v = &values[i];
+        bool is_integer = v->type == STORE_VALUE_INTEGER;
+        struct scratch_head head =
+            head_of(v->type, is_integer ? v->integer : (int64_t)v->bytes.size);
 
-        if (v->type == STORE_VALUE_INTEGER)
-            scratch_add(scratch, v->type, v->integer, NULL, 0);
-        else
-            scratch_add(scratch, v->type, (int64_t)v->bytes.size, v->bytes.data, v->bytes.size);
+        memcpy(to, &head, sizeof(head));
+        to += sizeof(head);
+        if (v->bytes.size > 0)
+            memcpy(to, v->bytes.data, v->bytes.size);
+        to += v->bytes.size;
     }
     return scratch_hash(scratch);
 }
