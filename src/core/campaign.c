@@ -258,6 +258,11 @@ struct slice campaign_document(const struct campaign *c)
     return c->document;
 }
 
+const struct pattern *campaign_rules(const struct campaign *c)
+{
+    return c->rules;
+}
+
 bool campaign_matches(const struct campaign *c, const struct flat *event)
 {
     return pattern_matches(c->rules, event);

@@ -50,6 +50,9 @@ struct slice campaign_then(const struct campaign *c); /* the rewards' JSON array
 /* Whether the event fulfils the rules. Pure; any number of threads. */
 bool campaign_matches(const struct campaign *c, const struct flat *event);
 
+/* The compiled rules; borrowed until campaign_free. */
+const struct pattern *campaign_rules(const struct campaign *c);
+
 /* The canonical document: compact JSON, fields in the schema's order, id and status filled in,
  * everything else as written (number text exact). */
 struct slice campaign_document(const struct campaign *c);
@@ -72,9 +75,11 @@ struct campaign_set_entry {
     struct slice then; /* its rewards; borrowed like id */
 };
 
-/* Builder: new, add all, then share. add takes the campaign; only active ones are kept. */
+/* Builder: new, add all, finish, then share. add takes the campaign; only active ones are kept.
+ * finish makes the index, without which matching looks at every campaign. */
 struct campaign_set *campaign_set_new(int64_t generation);
 void campaign_set_add(struct campaign_set *set, struct campaign *campaign, int64_t version);
+void campaign_set_finish(struct campaign_set *set);
 struct campaign_set *campaign_set_ref(struct campaign_set *set);
 void campaign_set_unref(struct campaign_set *set); /* accepts NULL */
 

@@ -41,6 +41,20 @@ void pattern_free(struct pattern *p);
  * Threads: any number at once on one pattern; each needs its own event. */
 bool pattern_matches(const struct pattern *p, const struct flat *event);
 
+/* A field that only plain texts can fulfil: without one of them at its path nothing matches. */
+struct pattern_anchor {
+    struct slice path; /* all borrowed from the pattern */
+    uint64_t path_hash;
+    const struct slice *texts;
+    size_t text_count; /* one at least */
+};
+
+/* The ways through the pattern ($or multiplied out): any one of them suffices. At least one. */
+size_t pattern_way_count(const struct pattern *p);
+
+/* The anchors of one way, at most max of them; returns how many. There may be none. */
+size_t pattern_anchors(const struct pattern *p, size_t way, struct pattern_anchor *out, size_t max);
+
 /* The field paths the pattern names (each once), for checks of root names and for indexes. */
 size_t pattern_path_count(const struct pattern *p);
 struct slice pattern_path(const struct pattern *p, size_t i);

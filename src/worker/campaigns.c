@@ -44,6 +44,7 @@ bool campaigns_refresh(struct store *store, struct campaign_set **set, GError **
         fresh = campaign_set_new(generation);
         for (size_t i = 0; i < count; i++)
             add_campaign(fresh, &stored[i]);
+        campaign_set_finish(fresh);
         campaign_set_unref(*set);
         *set = fresh;
         log_info(LOG_MSG("campaigns loaded"), LOG_INT("generation", generation),
