@@ -132,7 +132,8 @@ def test_sigterm_drains_and_exits_0(server):
 def test_help_and_version():
     assert run("--version").stdout.startswith("eventflow ")
     assert "serve" in run("--help").stdout
-    for command in ("serve", "send", "campaign", "events", "failed", "doctor", "config"):
+    for command in ("serve", "send", "campaign", "events", "failed", "doctor", "config",
+                    "backup", "restore", "load", "top"):
         result = run(command, "--help")
         assert result.returncode == 0 and "Usage" in result.stdout, command
     result = run("serv")
