@@ -6,8 +6,9 @@
 
 #include "common/hash.h"
 
-#define ANCHORS_MAX 64 /* fields of one way that are looked at; the rest would only choose better  \
-                        */
+#define ANCHORS_MAX                                                                                \
+    64 /* fields of one way that are looked at; the rest would only choose better                  \
+        */
 
 /* A path under which something is filed. */
 struct index_path {

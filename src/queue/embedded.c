@@ -13,9 +13,8 @@
 #include "common/fault_point.h"
 #include "common/wal_keeper.h"
 
-#define FILE_NAME "queue.db"
-#define CHECKPOINT_PAGES                                                                           \
-    1000 /* 4 MiB of log: its sync holds the disk for a few ms, see decision 15 */
+#define FILE_NAME        "queue.db"
+#define CHECKPOINT_PAGES 1000 /* 4 MiB of log: syncing more holds the disk, decision 15 */
 
 /* ---- publish --------------------------------------------------------------------------------- */
 

@@ -162,7 +162,7 @@ static void test_errors_become_answers(void)
         {EF_ERROR_RETRY, 503, true, false},   {EF_ERROR_FULL, 507, false, false},
         {EF_ERROR_MISSING, 404, false, true}, {EF_ERROR_CONFLICT, 409, false, true},
         {EF_ERROR_INPUT, 400, false, true},   {EF_ERROR_CORRUPT, 500, false, false},
-        {EF_ERROR_FATAL, 503, true, false},  {EF_ERROR_STOPPED, 503, true, false},
+        {EF_ERROR_FATAL, 503, true, false},   {EF_ERROR_STOPPED, 503, true, false},
     };
 
     log_set_fd(-1);
