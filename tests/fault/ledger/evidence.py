@@ -10,12 +10,15 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 from array import array
+from operator import sub
 from pathlib import Path
 
+from . import queries
 from .campaigns import known_versions
 from .model import read_json
-from .record import ACKED, ANSWER, RUN_SHIFT, SENT, UNKNOWN, records
+from .record import ACKED, ANSWER, RUN_SHIFT, SENT_DIGEST, UNKNOWN, records
 from .scan import scan
 from .timeline import ANCHORS, sure_since
 
@@ -25,21 +28,22 @@ GRACE_NS = 50_000_000  # answers that were on their way when the store went down
 
 SCHEMA = """
     PRAGMA scratch.journal_mode = OFF; PRAGMA scratch.synchronous = OFF;
-    PRAGMA scratch.cache_size = -200000; PRAGMA temp_store = MEMORY;
-    CREATE TABLE scratch.ops (event_id TEXT, source TEXT, sha BLOB, kind INTEGER, outcome INTEGER);
+    PRAGMA scratch.cache_size = -200000; PRAGMA temp_store = FILE;
+    CREATE TABLE scratch.ops (
+        event_id TEXT, source TEXT, sha INTEGER, kind INTEGER, outcome INTEGER);
 """
 BODIES = """
     CREATE TABLE scratch.bodies (
-        sha BLOB PRIMARY KEY, event_id TEXT, source TEXT, kind INTEGER,
-        acked INTEGER, unknown INTEGER, rejected INTEGER) WITHOUT ROWID;
+        sha INTEGER PRIMARY KEY, event_id TEXT, source TEXT, kind INTEGER,
+        acked INTEGER, unknown INTEGER, rejected INTEGER);
     INSERT INTO scratch.bodies
     SELECT sha, event_id, source, min(CASE kind WHEN 1 THEN 0 ELSE kind END), sum(outcome = 0),
            sum(outcome = 2), sum(outcome = 1)
     FROM scratch.ops GROUP BY sha ORDER BY sha;
 """
 COPIES = """
-    CREATE TABLE scratch.copies (sha BLOB PRIMARY KEY, event_id TEXT, n INTEGER, first INTEGER)
-        WITHOUT ROWID;
+    CREATE TABLE scratch.copies (sha INTEGER PRIMARY KEY, event_id TEXT, n INTEGER,
+                                 first INTEGER);
     INSERT INTO scratch.copies
     SELECT sha, event_id, count(*), min(seq) FROM stored WHERE replay_of IS NULL
     GROUP BY sha ORDER BY sha;
@@ -56,6 +60,7 @@ class Evidence:
         self.lies = []         # event ids that were acknowledged inside a window
         self.unjudged = {}     # campaign versions beyond the model
         self.campaign_problems = []
+        self.aside, self.answers = None, {}
         self.totals = [0, 0, 0]  # ops by outcome
         self.db = sqlite3.connect("", uri=True, isolation_level=None)
 
@@ -63,26 +68,49 @@ class Evidence:
         return self
 
     def __exit__(self, *_):
+        if self.aside is not None:
+            self.aside.join()
         self.db.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def query(self, sql, *args):
+        if self.aside is not None and sql in queries.OF_DATA_ALONE:
+            self.aside.join()
+            if sql in self.answers:
+                return iter(self.answers[sql])
         return self.db.execute(sql, args)
 
     def one(self, sql, *args):
-        return self.db.execute(sql, args).fetchone()[0]
+        return next(self.query(sql, *args))[0]
 
-    def collect(self):
-        """Fills the scratch database."""
+    def attach_data(self, db):
+        db.execute("ATTACH ? AS data", (f"file:{self.data}/eventflow.db?mode=ro",))
+        db.execute("ATTACH ? AS queue", (f"file:{self.data}/queue.db?mode=ro",))
+
+    def collect(self, when_scanned=lambda: None):
+        """Fills the scratch database. when_scanned: called when one processor gets idle."""
         self.db.execute("ATTACH ? AS scratch", (f"file:{self.folder}/scratch.db",))
-        self.db.execute("ATTACH ? AS data", (f"file:{self.data}/eventflow.db?mode=ro",))
-        self.db.execute("ATTACH ? AS queue", (f"file:{self.data}/queue.db?mode=ro",))
+        self.attach_data(self.db)
         self.db.executescript(SCHEMA)
         finish_scan = self.begin_scan()
         self.load_ops()
         self.db.executescript(BODIES)
         finish_scan()
+        self.aside = threading.Thread(target=self.ask_aside)
+        self.aside.start()
+        when_scanned()
         self.db.executescript(COPIES)
+
+    def ask_aside(self):
+        """Answers what can be asked meanwhile; what fails is asked again, and fails, in query."""
+        db = sqlite3.connect("", uri=True, isolation_level=None)
+        try:
+            self.attach_data(db)
+            for sql in queries.OF_DATA_ALONE:
+                self.answers[sql] = db.execute(sql).fetchall()
+        except sqlite3.DatabaseError:
+            pass
+        db.close()
 
     # ---- the ledger ------------------------------------------------------------------------------
 
@@ -111,7 +139,8 @@ class Evidence:
 
     def ops(self, outcomes, times):
         mask = (1 << RUN_SHIFT) - 1
-        for op, t_send, _, kind, _, sha, event_id, source in records(self.ledger, "sent", SENT):
+        for op, t_send, _, kind, _, sha, event_id, source in records(self.ledger, "sent",
+                                                                     SENT_DIGEST):
             number = op & mask
             here = outcomes.get(op >> RUN_SHIFT, b"")
             outcome = here[number] if number < len(here) else UNKNOWN
@@ -143,10 +172,10 @@ class Evidence:
         anchors = self.query(ANCHORS).fetchall()
         count = PROCESSES if high - low >= SMALL else 1
         size = (high - low) // count + 1
-        jump = self.one("""SELECT coalesce(max(before - processed_at_us), 0) FROM (
-            SELECT processed_at_us, lag(processed_at_us) OVER (ORDER BY seq) AS before
-            FROM data.processed)""")
-        first = self.one("SELECT coalesce(min(processed_at_us), 0) FROM data.processed")
+        times = array("q", (at_us for at_us, in self.query(
+            "SELECT processed_at_us FROM data.processed ORDER BY seq")))
+        jump = max(map(sub, times, times[1:]), default=0)
+        first = min(times, default=0)
         return [{"data": str(self.data), "low": low + i * size, "high": low + (i + 1) * size - 1,
                  "out": f"{self.folder}/scan-{i}.db", "documents": documents, "versions": versions,
                  "anchors": anchors,

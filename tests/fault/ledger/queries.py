@@ -24,7 +24,7 @@ PREPARE = """
     WHERE p.seq IS NULL AND s.seq NOT IN (SELECT seq FROM data.failed);
 
     -- Conflicts, by the program's word, and what stood at that time.
-    CREATE TEMP TABLE conflicts (event_id TEXT, source TEXT, seq INTEGER, sha BLOB,
+    CREATE TEMP TABLE conflicts (event_id TEXT, source TEXT, seq INTEGER, sha INTEGER,
                                  PRIMARY KEY (event_id, source, seq)) WITHOUT ROWID;
     INSERT OR IGNORE INTO conflicts
     SELECT f.event_id, f.source, f.seq, s.sha FROM data.failed AS f
@@ -34,8 +34,7 @@ PREPARE = """
         ON c.event_id = p.event_id AND c.source = p.source;
 
     -- Processed events of which there are copies, by count or in fact.
-    CREATE TEMP TABLE heads (sha BLOB PRIMARY KEY, event_id TEXT, duplicates INTEGER)
-        WITHOUT ROWID;
+    CREATE TEMP TABLE heads (sha INTEGER PRIMARY KEY, event_id TEXT, duplicates INTEGER);
     INSERT INTO heads
     SELECT s.sha, p.event_id, sum(p.duplicates) FROM data.processed AS p
     JOIN stored AS s ON s.seq = p.seq
@@ -96,11 +95,11 @@ TWO_ENDS = """
 
 NO_MESSAGE = """
     SELECT p.event_id || ': processed as message ' || p.seq || ', which is not there'
-    FROM data.processed AS p LEFT JOIN stored AS s ON s.seq = p.seq WHERE s.seq IS NULL
+    FROM data.processed AS p LEFT JOIN queue.raw_events AS r ON r.seq = p.seq WHERE r.seq IS NULL
     UNION ALL
     SELECT f.event_id || ': failed as message ' || f.seq || ', which is not there'
-    FROM data.failed AS f LEFT JOIN stored AS s ON s.seq = f.seq
-    WHERE s.seq IS NULL AND f.reason <> 'message_lost'"""
+    FROM data.failed AS f LEFT JOIN queue.raw_events AS r ON r.seq = f.seq
+    WHERE r.seq IS NULL AND f.reason <> 'message_lost'"""
 
 NO_END = """
     SELECT event_id || ': message ' || seq || ' has no end: not processed, not failed, no copy'
@@ -155,3 +154,7 @@ BOOKS = {
     "matches": "SELECT count(*) FROM data.matches",
     "replayed": "SELECT count(*) FROM data.failed WHERE replayed_at_us IS NOT NULL",
 }
+
+# What asks the program's tables alone: no need to wait for the scratch database.
+OF_DATA_ALONE = (TWICE, NO_MESSAGE, MATCH_OF_NOTHING, OUT_OF_ORDER, TWO_ENDS, FAILED_BODY,
+                 *BOOKS.values())

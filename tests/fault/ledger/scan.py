@@ -3,22 +3,25 @@
 For each message: the digest of its body; for each processed one: whether its row says what its body
 says, and whether its matches are those of the model. Writes two tables into a file of its own:
 
-    stored  seq, event_id, sha, replay_of        one row a message
+    stored  seq, event_id, sha, replay_of        one row a message (sha: digest of record.py)
     wrong   seq, invariant, text                 what does not agree
 """
-import hashlib
+import gc
 import json
 import sqlite3
 import sys
 
 from .model import Model, leaves_of, read_json
+from .record import digest
+from .shape import Shapes, read_spelled
 from .timeline import Timeline
 
-CHUNK = 10000
+CHUNK = 5000
+PLANS = 16         # of the latest versions in force
+LIMIT = 1_000_000  # remembered judgements of one plan
 EVENTS = """
-    SELECT r.seq, r.event_id, CAST(r.body AS BLOB), r.replay_of, p.event_id, p.source, p.event_type,
-           p.customer_id, p.match_count, p.attempt, p.processed_at_us,
-           p.processing_us
+    SELECT r.seq, CAST(r.body AS BLOB), p.event_id, p.source, p.event_type, p.customer_id,
+           p.match_count, p.attempt, p.processed_at_us, p.processing_us, r.event_id, r.replay_of
     FROM queue.raw_events AS r LEFT JOIN main.processed AS p ON p.seq = r.seq
     WHERE r.seq BETWEEN ? AND ? ORDER BY r.seq"""
 MATCHES = """
@@ -37,25 +40,56 @@ class Judge:
     """Compares the rows of one processed event with the model."""
 
     def __init__(self, documents, timeline, report):
-        self.model, self.timeline, self.report = Model(documents), timeline, report
+        self.model, self.timeline, self.write = Model(documents), timeline, report
         self.good_rewards = set()
+        self.plans, self.findings = {}, 0
 
-    def event(self, row, matches):
-        (seq, _, body, _, event_id, source, event_type, customer, match_count, attempt, at_us,
-         took_us) = row
+    def report(self, *finding):
+        self.findings += 1
+        self.write(*finding)
+
+    def event(self, row, rows):
+        """rows: its matches. What was found good once is good again: the same campaigns, what
+        fits of them, and rows. All else is judged in full."""
+        (seq, body, event_id, source, event_type, customer, match_count, attempt, at_us, took_us,
+         *_) = row
         try:
-            event = read_json(body.decode())
+            event = read_spelled(body.decode())
         except ValueError:
             self.report(seq, "integrity", f"{event_id}: the stored body is no JSON")
             return
-        if (event.get("event_id"), event.get("source", ""), event.get("event_type"),
-                event.get("customer_id", "")) != (event_id, source, event_type, customer):
+        get = event.get
+        is_same = (get("event_id") == event_id and get("source", "") == source and
+                   get("event_type") == event_type and get("customer_id", "") == customer)
+        candidates = self.timeline.candidates(seq, attempt, at_us - took_us, at_us)
+        shapes, good = self.plans.get(id(candidates)) or self.plan(candidates)
+        key = (shapes.fits(event), match_count, rows)
+        if is_same and key in good:
+            return
+        if self.in_full(row, rows, is_same, candidates) and len(good) < LIMIT:
+            good.add(key)
+
+    def plan(self, candidates):
+        """What to remember for these candidates; the timeline keeps them, so their id stays."""
+        if len(self.plans) >= PLANS:
+            self.plans.clear()
+        patterns = [self.model.patterns.get((campaign, version))
+                    for campaign, versions in candidates for version in versions]
+        made = self.plans[id(candidates)] = (Shapes(p for p in patterns if p is not None), set())
+        return made
+
+    def in_full(self, row, rows, is_same, candidates):
+        """Whether nothing was found wrong."""
+        (seq, body, event_id, _, event_type, _, match_count, *_) = row
+        before, found = self.findings, {campaign: tuple(rest) for campaign, *rest in rows}
+        if not is_same:
             self.report(seq, "integrity", f"{event_id}: the processed row says other than the body")
-        if match_count != len(matches):
+        if match_count != len(found):
             self.report(seq, "books", f"{event_id}: match_count is {match_count}, "
-                                      f"there are {len(matches)} matches")
-        self.matches(seq, event_id, event_type, leaves_of(event), matches,
-                     self.timeline.candidates(seq, attempt, at_us - took_us, at_us))
+                                      f"there are {len(found)} matches")
+        self.matches(seq, event_id, event_type, leaves_of(read_json(body.decode())), found,
+                     candidates)
+        return self.findings == before
 
     def matches(self, seq, event_id, event_type, leaves, found, candidates):
         """The common case first: one version, and the row is as the model says."""
@@ -111,24 +145,26 @@ def spell(versions):
     return "version " + (" or ".join("none" if v is None else str(v) for v in versions) or "none")
 
 
-def grouped(rows):
-    """(seq, {campaign: (version, outcome, rewards)}) for rows in the order of seq."""
-    here, found = None, {}
-    for seq, campaign, *rest in rows:
-        if seq != here:
-            if found:
-                yield here, found
-            here, found = seq, {}
-        found[campaign] = tuple(rest)
-    if found:
-        yield here, found
+def chunks(db, span):
+    """(rows of EVENTS, {seq: its matches}), some thousand messages at a time."""
+    events = db.execute(EVENTS, span)
+    while rows := events.fetchmany(CHUNK):
+        found = {}
+        for match in db.execute(MATCHES, (rows[0][0], rows[-1][0])):
+            seq = match[0]
+            if seq in found:
+                found[seq] += (match[1:],)
+            else:
+                found[seq] = (match[1:],)
+        yield rows, found
 
 
 def open_out(path):
     out = sqlite3.connect(path, isolation_level=None)
     out.executescript("""
         PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;
-        CREATE TABLE stored (seq INTEGER PRIMARY KEY, event_id TEXT, sha BLOB, replay_of INTEGER);
+        CREATE TABLE stored (seq INTEGER PRIMARY KEY, event_id TEXT, sha INTEGER,
+                             replay_of INTEGER);
         CREATE TABLE wrong (seq INTEGER, invariant TEXT, text TEXT);
         BEGIN""")
     return out
@@ -148,20 +184,12 @@ def scan(task):
     model cannot judge, and why."""
     db, out = open_data(task["data"]), open_out(task["out"])
     judge, span = make_judge(task, out), (task["low"], task["high"])
-    matches = grouped(db.execute(MATCHES, span))
-    at, found = next(matches, (None, None))
-    rows, sha256 = [], hashlib.sha256
-    for row in db.execute(EVENTS, span):
-        seq = row[0]
-        rows.append((seq, row[1], sha256(row[2]).digest(), row[3]))
-        if len(rows) == CHUNK:
-            out.executemany("INSERT INTO stored VALUES (?, ?, ?, ?)", rows)
-            rows.clear()
-        while at is not None and at < seq:
-            at, found = next(matches, (None, None))
-        if row[4] is not None:
-            judge.event(row, found if at == seq else {})
-    out.executemany("INSERT INTO stored VALUES (?, ?, ?, ?)", rows)
+    for rows, found in chunks(db, span):
+        out.executemany("INSERT INTO stored VALUES (?, ?, ?, ?)",
+                        [(row[0], row[10], digest(row[1]), row[11]) for row in rows])
+        for row in rows:
+            if row[2] is not None:
+                judge.event(row, found.get(row[0], ()))
     out.execute("COMMIT")
     out.close()
     db.close()
@@ -170,4 +198,5 @@ def scan(task):
 
 def main():
     """A task on standard input; the answer goes to standard output."""
+    gc.disable()  # nothing here refers to itself
     print(json.dumps(scan(json.load(sys.stdin))))

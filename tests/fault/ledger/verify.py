@@ -29,7 +29,7 @@ def verify(ledger_folder, data_folder, url=None, fault_log=None, artifacts=None,
     healths = Health(data_folder)
     try:
         with Evidence(ledger_folder, data_folder, fault_log) as evidence:
-            evidence.collect()
+            evidence.collect(healths.start)
             Judgement(evidence, verdict, url, quiet, foreign).all()
     except (sqlite3.DatabaseError, RuntimeError) as error:
         verdict.add("readable", [f"the data cannot be read: {error}"])
@@ -67,6 +67,10 @@ class Health:
         self.problems = []
         self.threads = [threading.Thread(target=self.check, args=(Path(data_folder) / name,))
                         for name in ("eventflow.db", "queue.db")]
+        self.is_started = False
+
+    def start(self):
+        self.is_started = True
         for thread in self.threads:
             thread.start()
 
@@ -82,6 +86,8 @@ class Health:
             self.problems.append(f"{path.name}: {error}")
 
     def wait(self):
+        if not self.is_started:
+            self.start()
         for thread in self.threads:
             thread.join()
         return self.problems
