@@ -19,7 +19,7 @@ help:
 	@echo "make run      build and start eventflow on 127.0.0.1:8080 (data in ./data)"
 	@echo "make demo     play a short scenario and stop (DATA=file.txt sends that purchase history)"
 	@echo "make test     all tests, with sanitizers; short runs of the fault tests"
-	@echo "make soak     long runs of the fault tests (hours; power cuts need root)"
+	@echo "make soak     long runs of the fault tests (power cuts need root)"
 	@echo "make build    release binary at $(RELEASE)/eventflow"
 	@echo "make check    the rules of the house: layers, sizes, lists, banned functions"
 	@echo "make lint     gcc and clang with warnings as errors, clang-format"

@@ -96,7 +96,7 @@ def run_faults(tally, faults, tools, is_soak, extra):
     variables = environment(tools, EF_BINARY=str(faults / "eventflow"), EF_FAULTS=str(faults))
     if is_soak:
         variables["EF_SOAK"] = "1"
-        extra = ["-v", *extra]  # a line a test: it takes hours
+        extra = ["-v", *extra]  # a line a test: it takes long
     run_pytest(tally, "soak" if is_soak else "faults", "tests/fault", faults / "pytest.xml", extra,
                variables)
 

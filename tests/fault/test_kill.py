@@ -7,7 +7,7 @@ from rig import (READY_SECONDS, FaultServer, Storm, keep_on_failure, rounds, run
 
 ROUNDS = rounds(60, 1000)
 JUDGE_EVERY = rounds(20, 100)
-ROWS = 1_000_000
+ROWS = rounds(100_000, 1_000_000)
 BATCH = 1000
 
 

@@ -87,10 +87,10 @@ class Damage:
         assert self.store.execute(sql, args).rowcount == 1, sql
 
     def copy_row(self, table, seq, **changes):
-        """The row again under the next seq, with some columns changed."""
+        """The row again under a seq that no message has, with some columns changed."""
         rows = self.store.execute(f"SELECT * FROM {table} WHERE seq = ?", (seq,))
         row = dict(zip([column[0] for column in rows.description], rows.fetchone()))
-        row.update(changes, seq=self.one(f"SELECT max(seq) + 1 FROM {table}")[0])
+        row.update(changes, seq=self.one("SELECT max(seq) + 1 FROM queue.raw_events")[0])
         self.run(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})",
                  *row.values())
 
