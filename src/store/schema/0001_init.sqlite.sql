@@ -1,5 +1,8 @@
 -- eventflow.db, schema 1: what happened to every event, and the campaigns.
 --
+-- Never changed again, comments inside the statements included: SQLite keeps a statement's text,
+-- and `doctor --full` compares it with that of files made long ago.
+--
 -- Base tables hold times as INTEGER microseconds UTC since 1970 (columns *_us). The views under
 -- the names people look for (processed_events, campaign_matches, failed_events, campaigns,
 -- campaign_history) show the same rows with RFC 3339 times.
@@ -81,13 +84,14 @@ CREATE TABLE failed (
 CREATE INDEX failed_by_event  ON failed (event_id);
 CREATE INDEX failed_by_reason ON failed (reason);
 
--- Messages to be tried again, and those being tried under suspicion.
+-- Messages to be tried again, and those being tried under suspicion. The reason is for people who
+-- look into the file; the program reads only the error.
 CREATE TABLE retries (
     seq                INTEGER PRIMARY KEY,
     attempt            INTEGER NOT NULL, -- attempts made or begun so far
     due_us             INTEGER NOT NULL,
     first_failed_at_us INTEGER NOT NULL,
-    reason             TEXT    NOT NULL, -- for people who look into the file; never read by us
+    reason             TEXT    NOT NULL,
     error              TEXT    NOT NULL
 ) STRICT;
 
