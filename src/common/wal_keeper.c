@@ -1,5 +1,7 @@
 #include "common/wal_keeper.h"
 
+#include <errno.h>
+
 #include "common/fault_point.h"
 
 #include <sqlite3.h>
@@ -47,6 +49,17 @@ static enum keeper_state get_state(struct wal_keeper *k)
     return state;
 }
 
+/* A quota that is used up is as good as a full disk, but SQLite has no code of its own for it: the
+ * write failed, and nothing was synced yet. */
+static bool met_quota(sqlite3 *db, int rc)
+{
+    int number = 0;
+
+    return rc == SQLITE_IOERR_WRITE &&
+           sqlite3_file_control(db, "main", SQLITE_FCNTL_LAST_ERRNO, &number) == SQLITE_OK &&
+           number == EDQUOT;
+}
+
 /* One PASSIVE pass: copies what no reader stands in the way of and waits for nobody. Trouble that
  * leaves the file as it was (no room, another program at the same work) is left to the next try.
  * Returns the state that follows: next, or why not. */
@@ -58,7 +71,7 @@ static enum keeper_state copy(struct wal_keeper *k, sqlite3 *db, enum keeper_sta
 
     if (rc == SQLITE_OK)
         return next;
-    if ((rc & 0xff) != SQLITE_IOERR && (rc & 0xff) != SQLITE_CORRUPT)
+    if (((rc & 0xff) != SQLITE_IOERR && (rc & 0xff) != SQLITE_CORRUPT) || met_quota(db, rc))
         return KEEPER_RESTING;
     k->options.on_failure(k->options.user, rc, sqlite3_errstr(rc));
     return KEEPER_BROKEN;
@@ -92,25 +105,22 @@ static void *keeper_main(void *user)
 }
 
 /* A log that has shrunk has started anew: back to the usual threshold. One that goes on growing
- * after a copy has a reader in the way. */
+ * after a copy has a reader in the way. When it started anew by itself, nothing is left to end, and
+ * the next bulk is the thread's again. */
 void wal_keeper_note(struct wal_keeper *k, sqlite3 *db, int pages)
 {
+    enum keeper_state state = get_state(k);
+
     if (pages < k->last_pages)
         k->copy_at = k->options.pages;
     k->last_pages = pages;
-    if (pages < k->copy_at)
-        return;
-    switch (get_state(k)) {
-    case KEEPER_RESTING:
-        set_state(k, KEEPER_COPYING);
-        break;
-    case KEEPER_COPYING:
-    case KEEPER_BROKEN:
-        break;
-    case KEEPER_ENDING:
+    if (state == KEEPER_ENDING && pages >= k->copy_at) {
         k->copy_at = pages + RETRY_PAGES;
         set_state(k, copy(k, db, KEEPER_RESTING));
-        break;
+    } else if (state == KEEPER_ENDING) {
+        set_state(k, KEEPER_RESTING);
+    } else if (state == KEEPER_RESTING && pages >= k->copy_at) {
+        set_state(k, KEEPER_COPYING);
     }
 }
 

@@ -122,6 +122,25 @@ def test_results_that_have_no_room_wait(tmp_path):
         judge(storm)
 
 
+@pytest.mark.parametrize("error", ["ENOSPC", "EDQUOT"])
+def test_a_log_that_finds_no_room_in_its_database_waits(tmp_path, error):
+    """Checkpoints meet the full disk or quota; commits have room in the log and go on."""
+    seed = start_seed(43)
+    shim = Shim(tmp_path / "data", tmp_path)
+    server = FaultServer(tmp_path / "data", env=shim.env)
+    with running(server.start()), \
+            keep_on_failure(f"checkpoint_{error}", server.folder, tmp_path, seed=seed), \
+            Storm(server, tmp_path, seed, rate=2000) as storm:
+        shim.set(f"write queue.db from=1 errno={error}")
+        wait_until(lambda: shim.faults(), "a checkpoint to meet the full disk")
+        storm.wait_for_progress(500)
+        size = (server.folder / "queue.db").stat().st_size
+        shim.set("")
+        wait_until(lambda: (server.folder / "queue.db").stat().st_size > size, "a checkpoint")
+        assert server.process.poll() is None, "without a restart"
+        judge(storm)
+
+
 def is_waiting_for_room(server):
     try:
         return server.get("/health").json["disk_full"]

@@ -120,6 +120,58 @@ static void test_reader_in_the_way(void)
     world_done(&w);
 }
 
+static goffset size_of(const char *path)
+{
+    GStatBuf about;
+
+    g_assert_cmpint(g_stat(path, &about), ==, 0);
+    return about.st_size;
+}
+
+/* The keeper copies; then the log starts anew by itself (one page), before the writer was asked. */
+static void copy_and_restart(struct world *w, sqlite3 *writer)
+{
+    int64_t until_us = g_get_monotonic_time() + SECONDS_US;
+    goffset before = size_of(w->path);
+
+    for (int i = 0; i < PAGES; i++)
+        commit_one(w);
+    wal_keeper_note(w->keeper, writer, PAGES);
+    while (size_of(w->path) == before)
+        g_assert_cmpint(g_get_monotonic_time(), <, until_us);
+    /* The thread is at its end, but maybe not past it. */
+    for (int i = 0; i < 50; i++) {
+        wal_keeper_note(w->keeper, writer, 1);
+        g_usleep(1000);
+    }
+}
+
+/* A writer of another file is named in the notes: when that file grows, the writer has copied. A
+ * few tries, as the thread may be slow; a keeper that is wrong is wrong every time. */
+static void test_bulk_is_never_the_writers(void)
+{
+    struct world w, other;
+    bool has_writer_copied = true;
+
+    world_init(&w);
+    world_init(&other);
+    sqlite3_wal_hook(w.db, NULL, NULL);
+    sqlite3_wal_hook(other.db, NULL, NULL);
+    for (int i = 0; i < 20 && has_writer_copied; i++) {
+        goffset before;
+
+        copy_and_restart(&w, other.db);
+        for (int page = 0; page < PAGES; page++)
+            commit_one(&other);
+        before = size_of(other.path);
+        wal_keeper_note(w.keeper, other.db, PAGES);
+        has_writer_copied = size_of(other.path) != before;
+    }
+    g_assert_false(has_writer_copied);
+    world_done(&w);
+    world_done(&other);
+}
+
 static void test_missing_folder(void)
 {
     int rc = SQLITE_OK;
@@ -161,6 +213,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/wal_keeper/log_starts_anew_under_steady_writing", test_log_starts_anew);
     g_test_add_func("/wal_keeper/waits_for_readers_without_blocking", test_reader_in_the_way);
+    g_test_add_func("/wal_keeper/bulk_after_a_restart_of_the_log_is_the_threads",
+                    test_bulk_is_never_the_writers);
     g_test_add_func("/wal_keeper/missing_file_is_an_error", test_missing_folder);
 #ifdef EF_TEST_HOOKS
     g_test_add_func("/wal_keeper/failure_is_reported_once_and_ends_copying",
