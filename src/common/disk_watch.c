@@ -31,22 +31,21 @@ void disk_watch_free(struct disk_watch *d)
     g_free(d);
 }
 
-/* A read before the write: the line is shared by every thread that asks. */
+/* A read before the write: the line is shared by every thread that asks. Logged when the disk as a
+ * whole changes, not for each writer. */
 void disk_watch_note(struct disk_watch *d, enum disk_writer writer, bool is_full)
 {
     unsigned bit = 1U << writer;
+    unsigned before;
 
     if (d == NULL || ((atomic_load(&d->full) & bit) != 0) == is_full)
         return;
-    if (is_full)
-        atomic_fetch_or(&d->full, bit);
-    else
-        atomic_fetch_and(&d->full, ~bit);
-    if (is_full)
+    before = is_full ? atomic_fetch_or(&d->full, bit) : atomic_fetch_and(&d->full, ~bit);
+    if (is_full && before == 0)
         log_error(LOG_MSG("the disk is full or read-only: make room in the data folder; it goes on "
                           "by itself then"),
                   LOG_STRING("data", d->folder));
-    else
+    else if (!is_full && before == bit)
         log_info(LOG_MSG("the disk takes writes again"), LOG_STRING("data", d->folder));
 }
 

@@ -7,6 +7,7 @@
 #include "queue/embedded_internal.h"
 
 #include "common/error.h"
+#include "common/sqlite_compare.h"
 
 /* Bytes of bodies in one batch; the last one may pass it, so a batch is below 9 MiB. */
 #define RECEIVE_BYTES_MAX (8 * 1024 * 1024)
@@ -343,46 +344,19 @@ static const struct {
                        " (SELECT min(seq) FROM raw_events WHERE checksum IS NOT NULL) LIMIT 20"},
 };
 
-/* Whether the file has this table or view, word for word. Borrows both until the statement moves.
- */
-static bool has_object(sqlite3 *db, sqlite3_stmt *wanted)
-{
-    sqlite3_stmt *st = NULL;
-    bool is_there = false;
-
-    if (sqlite3_prepare_v2(db, "SELECT 1 FROM sqlite_schema WHERE name = ?1 AND sql = ?2", -1, &st,
-                           NULL) == SQLITE_OK) {
-        sqlite3_bind_value(st, 1, sqlite3_column_value(wanted, 0));
-        sqlite3_bind_value(st, 2, sqlite3_column_value(wanted, 1));
-        is_there = sqlite3_step(st) == SQLITE_ROW;
-    }
-    sqlite3_finalize(st);
-    return is_there;
-}
-
-/* The schema against that of a new file. What somebody added is no problem. */
+/* The schema against that of a new file. */
 static bool check_schema(const struct embedded *e, sqlite3 *db, GPtrArray *problems, GError **error)
 {
     sqlite3 *fresh = NULL;
-    sqlite3_stmt *wanted = NULL;
     int rc = sqlite3_open(":memory:", &fresh);
 
     if (rc == SQLITE_OK)
         rc = embedded_make_schema(fresh);
     if (rc == SQLITE_OK)
-        rc = sqlite3_prepare_v2(fresh, "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL",
-                                -1, &wanted, NULL);
-    while (rc == SQLITE_OK && sqlite3_step(wanted) == SQLITE_ROW)
-        if (!has_object(db, wanted)) {
-            g_autofree char *text = g_strdup_printf("'%s' is not what this program made",
-                                                    sqlite3_column_text(wanted, 0));
-
-            add_problem(e, problems, text);
-        }
-    if (rc != SQLITE_OK)
-        embedded_fail(e, fresh, rc, "check", error);
-    sqlite3_finalize(wanted);
+        rc = sqlite_compare_schema(db, fresh, e->path, problems);
     sqlite3_close(fresh);
+    if (rc != SQLITE_OK)
+        embedded_fail(e, NULL, rc, "check", error);
     return rc == SQLITE_OK;
 }
 

@@ -8,6 +8,7 @@
 #include "store/sqlite_internal.h"
 
 #include "common/error.h"
+#include "common/sqlite_compare.h"
 
 #define PROBLEMS_MAX 20 /* of one kind; more would only repeat */
 
@@ -138,41 +139,19 @@ static bool ask_all(struct store_db *c, const struct question *questions, size_t
     return true;
 }
 
-/* Whether the file has this table, index or view, word for word. */
-static bool has_object(struct store_db *c, struct slice name, struct slice sql)
-{
-    sqlite3_stmt *st = NULL;
-    struct store_value values[] = {VALUE_TEXT(name), VALUE_TEXT(sql)};
-    bool is_there = false;
-
-    if (sqlite3_prepare_v2(c->db, "SELECT 1 FROM sqlite_schema WHERE name = ?1 AND sql = ?2", -1,
-                           &st, NULL) == SQLITE_OK &&
-        store_db_bind_values(st, values, 2) == SQLITE_OK)
-        is_there = sqlite3_step(st) == SQLITE_ROW;
-    sqlite3_finalize(st);
-    return is_there;
-}
-
-/* The schema against that of a new database. What somebody added to the file is no problem. */
+/* The schema against that of a new database. */
 static bool check_schema(struct store_db *c, GPtrArray *problems, GError **error)
 {
     struct store_db *fresh = store_db_open(":memory:", c->path, SQLITE_OPEN_READWRITE, error);
-    sqlite3_stmt *st = NULL;
+    bool ok = fresh != NULL && store_sqlite_make_schema(fresh, error);
 
-    if (fresh == NULL || !store_sqlite_make_schema(fresh, error) ||
-        sqlite3_prepare_v2(fresh->db, "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL",
-                           -1, &st, NULL) != SQLITE_OK) {
-        store_db_close(fresh);
-        return false;
+    if (ok) {
+        int code = sqlite_compare_schema(c->db, fresh->db, c->path, problems);
+
+        ok = code == SQLITE_OK || store_db_fail(c, code, "cannot read the schema", error);
     }
-    while (sqlite3_step(st) == SQLITE_ROW)
-        if (!has_object(c, store_db_column(st, 0), store_db_column(st, 1)))
-            g_ptr_array_add(problems, g_strdup_printf("%s: schema: '%s' is not what this program "
-                                                      "made",
-                                                      c->path, sqlite3_column_text(st, 0)));
-    sqlite3_finalize(st);
     store_db_close(fresh);
-    return true;
+    return ok;
 }
 
 /* A dead store cannot be healthy, whatever the file looks like. */
