@@ -6,9 +6,8 @@
 
 #include "common/hash.h"
 
-#define ANCHORS_MAX                                                                                \
-    64 /* fields of one way that are looked at; the rest would only choose better                  \
-        */
+/* Fields of one way that are looked at; the rest would only choose better. */
+#define ANCHORS_MAX 64
 
 /* A path under which something is filed. */
 struct index_path {
@@ -91,6 +90,14 @@ static void add_path(struct campaign_index *index, const struct pattern_anchor *
     g_array_append_val(index->paths, path);
 }
 
+/* Several ways of one pattern often share a text. Patterns are filed one after the other, so the
+ * place can only be the list's last. */
+static void add_place(GArray *list, uint32_t place)
+{
+    if (list->len == 0 || g_array_index(list, uint32_t, list->len - 1) != place)
+        g_array_append_val(list, place);
+}
+
 static void file_under(struct campaign_index *index, const struct pattern_anchor *anchor,
                        uint32_t place)
 {
@@ -103,7 +110,7 @@ static void file_under(struct campaign_index *index, const struct pattern_anchor
             list = g_array_new(FALSE, FALSE, sizeof(uint32_t));
             g_hash_table_insert(index->lists, g_memdup2(&key, sizeof(key)), list);
         }
-        g_array_append_val(list, place);
+        add_place(list, place);
     }
 }
 
@@ -180,14 +187,16 @@ static void look_at_path(const struct campaign_index *index, const struct index_
 {
     const struct flat_leaf *leaf = flat_find(event, path->path, path->hash);
 
-    while (leaf != NULL) {
-        uint64_t key = leaf->type == JSON_TEXT ? key_of(path->hash, leaf->text) : 0;
-        const GArray *list =
-            leaf->type == JSON_TEXT ? g_hash_table_lookup(index->lists, &key) : NULL;
+    for (; leaf != NULL; leaf = leaf->next >= 0 ? &event->leaves[leaf->next] : NULL) {
+        const GArray *list;
+        uint64_t key;
 
+        if (leaf->type != JSON_TEXT)
+            continue;
+        key = key_of(path->hash, leaf->text);
+        list = g_hash_table_lookup(index->lists, &key);
         if (list != NULL)
             add_list(list, bits);
-        leaf = leaf->next >= 0 ? &event->leaves[leaf->next] : NULL;
     }
 }
 

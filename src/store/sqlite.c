@@ -23,10 +23,8 @@
 
 #include "sqlite_schema.h"
 
-#define SCHEMA_VERSION ((int)G_N_ELEMENTS(embedded_files))
-#define CHECKPOINT_PAGES                                                                           \
-    1000 /* of WAL, 4 MiB: its sync holds the disk for a few ms, decision 15                       \
-          */
+#define SCHEMA_VERSION   ((int)G_N_ELEMENTS(embedded_files))
+#define CHECKPOINT_PAGES 1000 /* 4 MiB of log: syncing more holds the disk, decision 15 */
 
 /* ---- transactions ---------------------------------------------------------------------------- */
 

@@ -13,7 +13,8 @@
 #include "common/error.h"
 #include "common/wal_keeper.h"
 
-#define BUSY_MS 5000 /* for other programs that hold the file, e.g. a shell */
+#define BUSY_MS             5000 /* for other programs that hold the file, e.g. a shell */
+#define CHECKSUM_VALUES_MAX 32   /* of one row; twice the widest */
 
 /* Order of the parameters = order of the values in the one function that runs the statement.
  * ST_FIND_BY_ID needs the index processed_by_id, or it would read every row: it runs only while the
@@ -143,51 +144,29 @@ bool store_db_fail(struct store_db *c, int code, const char *what, GError **erro
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
-/* What is hashed of each value, one layout for both doors to the checksum: 8 bytes the number, or
- * the length of the bytes; 8 bytes the type; then the bytes. Little-endian everywhere. The length
- * keeps
+/* What is hashed in front of a value's bytes, little-endian everywhere. The length keeps
  * ("ab", "c") apart from ("a", "bc"). The checksums on disk depend on this layout and on the
  * numbers of the types: changing either takes a migration. */
-struct scratch_head {
-    int64_t number;
+struct hashed_head {
+    int64_t number; /* the integer, or the length of the bytes */
     int64_t type;
 };
 
-static struct scratch_head head_of(int type, int64_t number)
-{
-    return (struct scratch_head){GINT64_TO_LE(number), GINT64_TO_LE((int64_t)type)};
-}
-
-static void scratch_add(GString *scratch, int type, int64_t number, const void *bytes, size_t size)
-{
-    struct scratch_head head = head_of(type, number);
-
-    g_string_append_len(scratch, (const char *)&head, sizeof(head));
-    if (size > 0)
-        g_string_append_len(scratch, bytes, (gssize)size);
-}
-
-/* SQLite's integers are signed; the bits are what counts. */
-static int64_t scratch_hash(const GString *scratch)
-{
-    return (int64_t)hash64(slice_of(scratch->str, scratch->len));
-}
-
-/* Thirty small appends would take half as long as SQLite's insert, so the room is made at once. */
+/* All of it is put together and hashed in one go, since thirty small updates would take half as
+ * long as SQLite's insert. SQLite's integers are signed; the bits are what counts. */
 int64_t store_db_checksum(const struct store_value *values, size_t count, GString *scratch)
 {
     size_t size = 0;
     char *to;
 
     for (size_t i = 0; i < count; i++)
-        size += sizeof(struct scratch_head) + values[i].bytes.size;
+        size += sizeof(struct hashed_head) + values[i].bytes.size;
     g_string_set_size(scratch, size);
     to = scratch->str;
     for (size_t i = 0; i < count; i++) {
         const struct store_value *v = &values[i];
-        bool is_integer = v->type == STORE_VALUE_INTEGER;
-        struct scratch_head head =
-            head_of(v->type, is_integer ? v->integer : (int64_t)v->bytes.size);
+        int64_t number = v->type == STORE_VALUE_INTEGER ? v->integer : (int64_t)v->bytes.size;
+        struct hashed_head head = {GINT64_TO_LE(number), GINT64_TO_LE((int64_t)v->type)};
 
         memcpy(to, &head, sizeof(head));
         to += sizeof(head);
@@ -195,28 +174,38 @@ int64_t store_db_checksum(const struct store_value *values, size_t count, GStrin
             memcpy(to, v->bytes.data, v->bytes.size);
         to += v->bytes.size;
     }
-    return scratch_hash(scratch);
+    return (int64_t)hash64(slice_of(scratch->str, scratch->len));
 }
 
-/* SQL: row_checksum(value, …). NULL hashes like an empty text: a column that may be NULL is never
- * an empty text. Has a
- * buffer of its own, as it runs on any connection. */
+/* NULL reads as an empty text: a column that may be NULL is never an empty text. */
+static struct store_value value_of(sqlite3_value *value)
+{
+    int type = sqlite3_value_type(value);
+    const void *bytes;
+
+    if (type == SQLITE_INTEGER)
+        return VALUE_INTEGER(sqlite3_value_int64(value));
+    bytes = sqlite3_value_blob(value); /* before its size, which this call settles */
+    return (struct store_value){
+        .type = type == SQLITE_BLOB ? STORE_VALUE_BLOB : STORE_VALUE_TEXT,
+        .bytes = slice_of(bytes, (size_t)sqlite3_value_bytes(value)),
+    };
+}
+
+/* SQL: row_checksum(value, …). Has a buffer of its own, as it runs on any connection. */
 static void row_checksum(sqlite3_context *context, int count, sqlite3_value **values)
 {
-    GString *scratch = g_string_sized_new(512);
+    struct store_value converted[CHECKSUM_VALUES_MAX];
+    GString *scratch;
 
-    for (int i = 0; i < count; i++) {
-        int type = sqlite3_value_type(values[i]);
-        const void *bytes = type == SQLITE_INTEGER ? NULL : sqlite3_value_blob(values[i]);
-        size_t size = type == SQLITE_INTEGER ? 0 : (size_t)sqlite3_value_bytes(values[i]);
-
-        if (type == SQLITE_INTEGER)
-            scratch_add(scratch, STORE_VALUE_INTEGER, sqlite3_value_int64(values[i]), NULL, 0);
-        else
-            scratch_add(scratch, type == SQLITE_BLOB ? STORE_VALUE_BLOB : STORE_VALUE_TEXT,
-                        (int64_t)size, bytes, size);
+    if (count > CHECKSUM_VALUES_MAX) {
+        sqlite3_result_error(context, "row_checksum: too many values", -1);
+        return;
     }
-    sqlite3_result_int64(context, scratch_hash(scratch));
+    scratch = g_string_sized_new(512);
+    for (int i = 0; i < count; i++)
+        converted[i] = value_of(values[i]);
+    sqlite3_result_int64(context, store_db_checksum(converted, (size_t)count, scratch));
     g_string_free(scratch, TRUE);
 }
 

@@ -54,7 +54,7 @@ static size_t choose_due(const struct worker *w, struct store_retry *rows, size_
     *next_us = INT64_MAX;
     for (size_t i = 0; i < count; i++) {
         if (rows[i].seq > w->position)
-            *next_us = MIN(*next_us, retries_look_at_us(now_us + LOOK_AGAIN_US));
+            *next_us = MIN(*next_us, clock_monotonic_us() + LOOK_AGAIN_US);
         else if (!is_due(w, &rows[i], now_us))
             *next_us = MIN(*next_us, retries_look_at_us(rows[i].due_us));
         else

@@ -62,7 +62,6 @@ bool worker_recover(struct worker *w, GError **error)
 {
     bool answer = false;
 
-    /* Being stopped is no trouble: it ends the thread without a word. */
     if (g_error_matches(*error, EF_ERROR, EF_ERROR_FULL))
         disk_watch_note(w->options.disk, DISK_WRITER_STORE, true);
     if (is_passing(*error)) {
@@ -74,6 +73,7 @@ bool worker_recover(struct worker *w, GError **error)
                  LOG_INT("wait_ms", wait_us / 1000));
         answer = pause_for(w, wait_us);
     } else if (!g_error_matches(*error, EF_ERROR, EF_ERROR_STOPPED)) {
+        /* Being stopped is no trouble: it ends the thread without a word. */
         worker_die(w, (*error)->message);
     }
     g_clear_error(error);

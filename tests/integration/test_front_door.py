@@ -799,7 +799,7 @@ def test_out_of_descriptors_it_waits_and_recovers(start):
         assert door.cpu_seconds() - busy < 0.5, "it spins"
         clients[0].send(LIVE)
         assert clients[0].read().status == 200
-        for c in clients[:60]:
+        for c in clients[:80]:  # the other 20 have room, whatever else it has opened
             c.socket.close()
         clients[99].send(LIVE)
         assert clients[99].read().status == 200
