@@ -265,6 +265,26 @@ bool event_decode(const struct flat *flat, struct slice body, int64_t arrived_us
     return true;
 }
 
+/* Compared as numbers: the texts may belong to different objects. */
+static bool stands_in(struct slice whole, struct slice part)
+{
+    uintptr_t start = (uintptr_t)whole.data;
+    uintptr_t at = (uintptr_t)part.data;
+
+    return at >= start && at - start <= whole.size;
+}
+
+/* Only texts with escapes live elsewhere, so the usual event copies nothing. */
+void event_keep(struct event *e, struct arena *a)
+{
+    struct slice *texts[] = {&e->event_id, &e->event_type, &e->customer_id, &e->source,
+                             &e->correlation_id};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
+        if (texts[i]->size > 0 && !stands_in(e->body, *texts[i]))
+            *texts[i] = arena_copy(a, *texts[i]);
+}
+
 /* Ids are unique within their source only. 64 bits: whoever acts on an equal fingerprint compares
  * the ids themselves. */
 uint64_t event_fingerprint(struct slice source, struct slice event_id)

@@ -43,6 +43,10 @@ struct event {
 bool event_decode(const struct flat *flat, struct slice body, int64_t arrived_us,
                   const char *pointer, struct event *out, struct problems *problems);
 
+/* Makes the event independent of its flat: texts that do not stand in body are copied into the
+ * arena. What remains borrowed is body itself. */
+void event_keep(struct event *e, struct arena *a);
+
 /* The bytes without JSON white space at both ends. */
 struct slice event_trim(struct slice text);
 

@@ -1,25 +1,27 @@
 /* pipeline: the slots of a batch and the run over them.
  *
- * A slot belongs to one message of the batch in hand and keeps its buffers for the next. A run
- * resets what the steps decide and goes through the table of steps; the first one that fails
- * ends it, and since settle is the last step and the only one that writes, nothing has happened
- * then. */
+ * A slot belongs to one message of the batch in hand. A run resets what the steps decide and goes,
+ * part by part, through the table of steps; the first one that fails ends it, and since settle is
+ * the last step and the only one that writes, nothing has happened then. */
 #include "worker/pipeline.h"
 
 #include "common/clock.h"
 #include "worker/steps.h"
 
-/* A slot keeps its flat's buffers only while they are small: a few large events must not leave
- * batch_max times their size behind. 256 leaves are 16 KiB. */
+/* A flat keeps its buffers only while they are small: a few large events must not leave
+ * PIPELINE_PART times their size behind. 256 leaves are 22 KiB. */
 #define FLAT_KEEP_LEAVES 256
 #define FLAT_KEEP_BODY   (16 * 1024)
 
 /* Order matters: the identity that dedupe compares is read by validate; enrich comes before match
- * so that a match can look at everything known; settle is last and the only one that writes. */
-static const struct pipeline_step pipeline_steps[] = {
+ * so that a match can look at everything known. They decide and write nothing. */
+static const struct pipeline_step deciding_steps[] = {
     {"decode", step_decode}, {"validate", step_validate}, {"dedupe", step_dedupe},
-    {"enrich", step_enrich}, {"match", step_match},       {"settle", step_settle},
+    {"enrich", step_enrich}, {"match", step_match},
 };
+
+/* Comes last and is the only one that writes. */
+static const struct pipeline_step last_step = {"settle", step_settle};
 
 /* Items as keys of their identity. The fingerprint only finds candidates: equality is exact. */
 static guint item_hash(gconstpointer key)
@@ -48,31 +50,27 @@ void pipeline_init(struct pipeline *p, struct store *store, const struct worker_
         .firsts = g_hash_table_new(item_hash, item_is_same_event),
     };
     arena_init(&p->arena);
+    arena_init(&p->texts);
     problems_init(&p->problems);
+    for (size_t i = 0; i < PIPELINE_PART; i++)
+        flat_init(&p->flats[i]);
 }
 
 void pipeline_done(struct pipeline *p)
 {
-    for (size_t i = 0; i < p->flats_ready; i++)
-        flat_done(&p->items[i].flat);
+    for (size_t i = 0; i < PIPELINE_PART; i++)
+        flat_done(&p->flats[i]);
     campaign_set_unref(p->campaigns);
     g_hash_table_destroy(p->firsts);
     problems_done(&p->problems);
+    arena_done(&p->texts);
     arena_done(&p->arena);
     g_free(p->items);
 }
 
 void pipeline_begin(struct pipeline *p, bool moves_position)
 {
-    for (size_t i = 0; i < p->count; i++) {
-        struct item *item = &p->items[i];
-
-        /* Its message is gone already: only what load noted about it may be looked at. */
-        if (!item->is_large && item->flat.leaf_count <= FLAT_KEEP_LEAVES)
-            continue;
-        flat_done(&item->flat);
-        flat_init(&item->flat);
-    }
+    arena_reset(&p->texts);
     p->count = 0;
     p->moves_position = moves_position;
     p->begun_us = clock_monotonic_us();
@@ -84,8 +82,6 @@ struct item *pipeline_load(struct pipeline *p, const struct queue_message *messa
     struct item *item = &p->items[p->count];
 
     g_assert(p->count < p->items_max);
-    if (p->count == p->flats_ready)
-        flat_init(&p->items[p->flats_ready++].flat);
     item->message = message;
     item->attempt = attempt;
     item->first_failed_at_us = first_failed_at_us;
@@ -93,7 +89,6 @@ struct item *pipeline_load(struct pipeline *p, const struct queue_message *messa
     item->has_begun = false;
     item->has_verdict = false;
     item->is_bare = false;
-    item->is_large = message->body.size > FLAT_KEEP_BODY;
     item->has_event = false;
     p->count++;
     return item;
@@ -128,6 +123,37 @@ static void item_reset(struct item *item)
         item->has_event = false;
 }
 
+static bool run_step(struct pipeline *p, const struct pipeline_step *step, struct item *items,
+                     size_t count, GError **error)
+{
+    if (step->fn(p, items, count, error))
+        return true;
+    g_prefix_error(error, "%s: ", step->name);
+    return false;
+}
+
+/* The flats are lent for the time between decode and match. */
+static bool decide_part(struct pipeline *p, struct item *items, size_t count, GError **error)
+{
+    bool is_ok = true;
+
+    for (size_t i = 0; i < count; i++) {
+        item_reset(&items[i]);
+        items[i].flat = &p->flats[i];
+    }
+    for (size_t i = 0; is_ok && i < G_N_ELEMENTS(deciding_steps); i++)
+        is_ok = run_step(p, &deciding_steps[i], items, count, error);
+    for (size_t i = 0; i < count; i++) {
+        items[i].flat = NULL;
+        if (items[i].message->body.size <= FLAT_KEEP_BODY &&
+            p->flats[i].leaf_count <= FLAT_KEEP_LEAVES)
+            continue;
+        flat_done(&p->flats[i]);
+        flat_init(&p->flats[i]);
+    }
+    return is_ok;
+}
+
 bool pipeline_run(struct pipeline *p, size_t from, size_t count, GError **error)
 {
     struct item *items = p->items + from;
@@ -136,17 +162,13 @@ bool pipeline_run(struct pipeline *p, size_t from, size_t count, GError **error)
     /* Everything the last run decided is forgotten, texts and matches with it; verdicts are not
      * ours and live in the worker's arena. */
     arena_reset(&p->arena);
+    g_hash_table_remove_all(p->firsts);
     p->tally = (struct pipeline_tally){0};
     /* One time for the whole run: events that are settled together were processed at the same
      * moment. */
     p->now_us = clock_now_us();
-    for (size_t i = 0; i < count; i++)
-        item_reset(&items[i]);
-    for (size_t i = 0; i < G_N_ELEMENTS(pipeline_steps); i++) {
-        if (pipeline_steps[i].fn(p, items, count, error))
-            continue;
-        g_prefix_error(error, "%s: ", pipeline_steps[i].name);
-        return false;
-    }
-    return true;
+    for (size_t i = 0; i < count; i += PIPELINE_PART)
+        if (!decide_part(p, items + i, MIN(count - i, PIPELINE_PART), error))
+            return false;
+    return run_step(p, &last_step, items, count, error);
 }

@@ -10,7 +10,7 @@ static bool has_rest(struct slice body, size_t used)
     return json_scan_space(body.data + used, end) != end;
 }
 
-/* The flat stays valid until the slot is used again: match needs it. Broken JSON is final: no later
+/* The flat stays valid until match is through. Broken JSON is final: no later
  * attempt reads it differently. Nor is a damaged event decided, even if it can be read: a reward
  * would rest on what nobody sent. */
 static void decode(struct pipeline *p, struct item *item)
@@ -21,7 +21,7 @@ static void decode(struct pipeline *p, struct item *item)
     if (item->message->is_damaged)
         item_fail(item, "damaged",
                   "the stored event does not fit its checksum: the disk changed it");
-    else if (!flat_parse(&item->flat, item->message->body, 0, &used, &error))
+    else if (!flat_parse(item->flat, item->message->body, 0, &used, &error))
         item_fail(item, "invalid", arena_printf(&p->arena, "not valid JSON: %s", error->message));
     else if (has_rest(item->message->body, used))
         item_fail(item, "invalid", "not valid JSON: something follows the document");

@@ -1,4 +1,4 @@
-/* step_dedupe: which events were processed before, in the store or earlier in this range.
+/* step_dedupe: which events were processed before, in the store or earlier in this run.
  *
  * An id is taken by the event that was processed under it, not by one that still waits for its
  * retry: its id is marked as seen together with its effects, never before.
@@ -76,10 +76,9 @@ bool step_dedupe(struct pipeline *p, struct item *items, size_t count, GError **
 
     if (n == 0)
         return true;
-    /* One question for the whole range: the store answers from its index. */
+    /* One question for all of them: the store answers from its index. */
     if (!store_seen(p->store, keys, n, seen, error))
         return false;
-    g_hash_table_remove_all(p->firsts);
     for (size_t i = 0; i < n; i++)
         decide(p, open[i], &seen[i]);
     return true;

@@ -27,7 +27,7 @@ static void match(struct pipeline *p, struct item *item)
     size_t count = 0;
 
     if (p->campaigns != NULL)
-        count = campaign_set_match(p->campaigns, &item->flat, &p->arena, &entries);
+        count = campaign_set_match(p->campaigns, item->flat, &p->arena, &entries);
     if (count > 0)
         matches = ARENA_NEW(&p->arena, struct store_match, count);
     for (size_t i = 0; i < count; i++)

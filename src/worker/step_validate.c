@@ -8,9 +8,10 @@ static void validate(struct pipeline *p, struct item *item)
 {
     g_autofree char *text = NULL;
 
-    if (event_decode(&item->flat, item->message->body, item->message->published_at_us, "#",
+    if (event_decode(item->flat, item->message->body, item->message->published_at_us, "#",
                      &item->event, &p->problems)) {
         item->has_event = true;
+        event_keep(&item->event, &p->texts); /* its flat will soon be another item's */
         item->fingerprint = event_fingerprint(item->event.source, item->event.event_id);
         return;
     }

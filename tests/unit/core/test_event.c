@@ -282,6 +282,30 @@ static void test_digest_tells_bodies_apart(void)
     fixture_done(&c);
 }
 
+/* With and without escapes, and after the flat that read it has read something else. */
+static void test_kept_event_needs_no_flat(void)
+{
+    struct fixture f;
+    struct arena arena;
+    size_t used;
+
+    arena_init(&arena);
+    decode(&f, "{\"event_id\":\"\\u0061\",\"event_type\":\"b\",\"customer_id\":\"\\u0063\","
+               "\"source\":\"\\u0064\",\"correlation_id\":\"\\u0065\"}");
+    g_assert_true(f.is_good);
+    event_keep(&f.event, &arena);
+    g_assert_true(flat_parse(&f.flat, SLICE("{\"\\u0078\":\"\\u0078\\u0078\\u0078\\u0078\"}"), 0,
+                             &used, NULL));
+    assert_slice(f.event.event_id, "a");
+    assert_slice(f.event.event_type, "b");
+    assert_slice(f.event.customer_id, "c");
+    assert_slice(f.event.source, "d");
+    assert_slice(f.event.correlation_id, "e");
+    fixture_done(&f);
+    assert_slice(f.event.source, "d");
+    arena_done(&arena);
+}
+
 static void test_fingerprint_is_of_the_pair(void)
 {
     g_assert_cmpuint(event_fingerprint(SLICE("ab"), SLICE("c")), ==,
@@ -334,6 +358,7 @@ int main(int argc, char **argv)
         {"/event/accepts_old_times", test_accepts_old_times},
         {"/event/keeps_numbers_that_fit_no_double", test_keeps_numbers_that_fit_no_double},
         {"/event/digest_tells_bodies_apart", test_digest_tells_bodies_apart},
+        {"/event/kept_event_needs_no_flat", test_kept_event_needs_no_flat},
         {"/event/fingerprint_is_of_the_pair", test_fingerprint_is_of_the_pair},
         {"/event/correlation_comes_from_the_trace_or_the_event",
          test_correlation_comes_from_the_trace_or_the_event},
