@@ -182,6 +182,7 @@ def memory(bench):
 
 STAGES = {"loop": "HTTP: read, check, answer", "committer": "intake: commit to queue.db",
           "worker": "worker: decode, match, settle"}
+HELPERS = {"settler": "worker"}  # threads that do a part of another one's work
 
 
 def library_kind(library):
@@ -200,11 +201,13 @@ def cpu_of(server, batch, seconds):
     rows = {}
     for name, (user, kernel) in server.thread_seconds().items():
         used = [user - before.get(name, (0, 0))[0], kernel - before.get(name, (0, 0))[1]]
+        name = HELPERS.get(name, name)
         stage = name if name in STAGES else "other"
         row = rows.setdefault(stage, {"user": 0.0, "kernel": 0.0, "samples": {}})
         row["user"] += used[0] * 1e6 / events
         row["kernel"] += used[1] * 1e6 / events
     for (name, library), count in samples.items():
+        name = HELPERS.get(name, name)
         stage = name if name in rows else "other"
         kinds = rows.setdefault(stage, {"user": 0.0, "kernel": 0.0, "samples": {}})["samples"]
         kinds[library_kind(library)] = kinds.get(library_kind(library), 0) + count

@@ -319,8 +319,8 @@ static bool settle_body(struct store_sqlite *s, void *user, GError **error)
 }
 
 /* The index learns the ids only after the commit: an id must not be seen before its effects are
- * durable. In between only this thread could ask. A crash in between loses nothing, as the index is
- * built from the rows at open. */
+ * durable. Whoever asks in between takes it for new, and knows what is under way. A crash in
+ * between loses nothing, as the index is built from the rows at open. */
 bool store_sqlite_settle(struct store *store, const struct store_settlement *what, GError **error)
 {
     struct store_sqlite *s = (struct store_sqlite *)store;

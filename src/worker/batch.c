@@ -33,7 +33,8 @@ struct batch {
  * ERROR_TEXT_MAX, between two characters. */
 static const char *keep_text(struct worker *w, const char *text)
 {
-    return arena_printf(&w->arena, "%.*s", SLICE_ARG(slice_cut(slice_text(text), ERROR_TEXT_MAX)));
+    return arena_printf(&w->lane->arena, "%.*s",
+                        SLICE_ARG(slice_cut(slice_text(text), ERROR_TEXT_MAX)));
 }
 
 /* The culprit stands alone: it is tried again later, or, after its last attempt, set aside. */
@@ -73,9 +74,9 @@ static enum range_end isolate(struct batch *b, struct item *items, size_t count,
 static bool note_position(struct worker *w, const struct store_summary *summary)
 {
     w->position = MAX(w->position, summary->position);
-    for (size_t i = 0; i < w->pipeline.count; i++)
-        if (w->pipeline.items[i].message->seq <= w->position)
-            w->pipeline.items[i].is_settled = true;
+    for (size_t i = 0; i < w->lane->pipeline.count; i++)
+        if (w->lane->pipeline.items[i].message->seq <= w->position)
+            w->lane->pipeline.items[i].is_settled = true;
     return true;
 }
 
@@ -101,9 +102,9 @@ static bool note_retries(struct worker *w, const struct store_summary *summary, 
     /* One more than are counted: the row of a message that is being tried singly. */
     is_ok = store_retries(w->store, INT64_MAX, (size_t)summary->retrying + 1, &arena, &rows, &count,
                           error);
-    for (size_t i = 0; is_ok && i < w->pipeline.count; i++)
-        if (!has_row(rows, count, w->pipeline.items[i].message->seq))
-            w->pipeline.items[i].is_settled = true;
+    for (size_t i = 0; is_ok && i < w->lane->pipeline.count; i++)
+        if (!has_row(rows, count, w->lane->pipeline.items[i].message->seq))
+            w->lane->pipeline.items[i].is_settled = true;
     arena_done(&arena);
     return is_ok;
 }
@@ -117,8 +118,8 @@ static bool note_progress(struct worker *w, GError **error)
     w->next_retry_us = 0; /* a retry may have been written that we were not told of */
     if (!store_get_summary(w->store, &summary, error))
         return false;
-    return w->pipeline.moves_position ? note_position(w, &summary)
-                                      : note_retries(w, &summary, error);
+    return w->lane->pipeline.moves_position ? note_position(w, &summary)
+                                            : note_retries(w, &summary, error);
 }
 
 /* Passing trouble: wait, see what the store has, try the rest of the range again. */
@@ -153,9 +154,9 @@ static void note_settled(struct batch *b, const struct item *items, size_t count
     b->is_decided_again = false;
     w->failures = 0;
     disk_watch_note(w->options.disk, DISK_WRITER_STORE, false);
-    if (w->pipeline.moves_position) /* what comes a second time must not take it back */
+    if (w->lane->pipeline.moves_position) /* what comes a second time must not take it back */
         w->position = MAX(w->position, items[count - 1].message->seq);
-    for (size_t i = 0; i < count && w->pipeline.tally.retried > 0; i++)
+    for (size_t i = 0; i < count && w->lane->pipeline.tally.retried > 0; i++)
         if (items[i].state == ITEM_ENDED && items[i].kind == STORE_RETRY)
             w->next_retry_us = MIN(w->next_retry_us, retries_look_at_us(items[i].retry_at_us));
     report_settled(w, items, count);
@@ -179,37 +180,46 @@ static bool begin_attempt(struct worker *w, struct item *item)
     item->attempt--; /* this one is not made */
     item_set_verdict(
         item, STORE_FAILED, "crashed_the_worker",
-        arena_printf(&w->arena, "the process ended in each of %d attempts", item->attempt));
+        arena_printf(&w->lane->arena, "the process ended in each of %d attempts", item->attempt));
     return true;
+}
+
+/* What a run of the range means; its error, NULL when it was settled, is taken. */
+static enum range_end conclude(struct batch *b, size_t from, size_t count, GError *error)
+{
+    struct item *items = b->w->lane->pipeline.items + from;
+    enum range_end end = RANGE_SETTLED;
+
+    if (error == NULL)
+        note_settled(b, items, count);
+    else
+        end = react(b, items, count, &error);
+    g_clear_error(&error);
+    return end;
 }
 
 /* One try of one range. */
 static enum range_end run_range(struct batch *b, size_t from, size_t count)
 {
-    struct pipeline *p = &b->w->pipeline;
-    enum range_end end = RANGE_SETTLED;
+    struct pipeline *p = &b->w->lane->pipeline;
     GError *error = NULL;
 
     if (b->one_by_one && !begin_attempt(b->w, &p->items[from]))
         return RANGE_LEFT;
-    if (pipeline_run(p, from, count, &error))
-        note_settled(b, p->items + from, count);
-    else
-        end = react(b, p->items + from, count, &error);
-    g_clear_error(&error);
-    return end;
+    pipeline_run(p, from, count, &error);
+    return conclude(b, from, count, error);
 }
 
-bool batch_run(struct worker *w, bool one_by_one)
+/* All ranges, the first of which has that size at most. */
+static bool run_ranges(struct batch *b, size_t size)
 {
-    struct batch b = {.w = w, .one_by_one = one_by_one};
-    size_t size_max = one_by_one ? 1 : w->pipeline.count;
-    size_t size = size_max;
+    size_t total = b->w->lane->pipeline.count;
+    size_t size_max = b->one_by_one ? 1 : total;
     size_t from = 0;
 
-    while (from < w->pipeline.count) {
-        size_t count = MIN(size, w->pipeline.count - from);
-        enum range_end end = run_range(&b, from, count);
+    while (from < total) {
+        size_t count = MIN(size, total - from);
+        enum range_end end = run_range(b, from, count);
 
         if (end == RANGE_LEFT)
             return false;
@@ -222,4 +232,22 @@ bool batch_run(struct worker *w, bool one_by_one)
         }
     }
     return true;
+}
+
+bool batch_run(struct worker *w, bool one_by_one)
+{
+    struct batch b = {.w = w, .one_by_one = one_by_one};
+
+    return run_ranges(&b, one_by_one ? 1 : w->lane->pipeline.count);
+}
+
+bool batch_conclude(struct worker *w, GError *error)
+{
+    struct batch b = {.w = w};
+    size_t count = w->lane->pipeline.count;
+    enum range_end end = conclude(&b, 0, count, error);
+
+    if (end == RANGE_SETTLED || end == RANGE_LEFT)
+        return end == RANGE_SETTLED;
+    return run_ranges(&b, end == RANGE_TOO_LARGE ? count / 2 : count);
 }

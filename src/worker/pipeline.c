@@ -68,6 +68,14 @@ void pipeline_done(struct pipeline *p)
     g_free(p->items);
 }
 
+void pipeline_use(struct pipeline *p, struct campaign_set *campaigns)
+{
+    if (p->campaigns == campaigns)
+        return;
+    campaign_set_unref(p->campaigns);
+    p->campaigns = campaign_set_ref(campaigns);
+}
+
 void pipeline_begin(struct pipeline *p, bool moves_position)
 {
     arena_reset(&p->texts);
@@ -154,7 +162,8 @@ static bool decide_part(struct pipeline *p, struct item *items, size_t count, GE
     return is_ok;
 }
 
-bool pipeline_run(struct pipeline *p, size_t from, size_t count, GError **error)
+bool pipeline_decide(struct pipeline *p, size_t from, size_t count, const struct pipeline *before,
+                     GError **error)
 {
     struct item *items = p->items + from;
 
@@ -163,6 +172,7 @@ bool pipeline_run(struct pipeline *p, size_t from, size_t count, GError **error)
      * ours and live in the worker's arena. */
     arena_reset(&p->arena);
     g_hash_table_remove_all(p->firsts);
+    p->before = before;
     p->tally = (struct pipeline_tally){0};
     /* One time for the whole run: events that are settled together were processed at the same
      * moment. */
@@ -170,5 +180,15 @@ bool pipeline_run(struct pipeline *p, size_t from, size_t count, GError **error)
     for (size_t i = 0; i < count; i += PIPELINE_PART)
         if (!decide_part(p, items + i, MIN(count - i, PIPELINE_PART), error))
             return false;
-    return run_step(p, &last_step, items, count, error);
+    return true;
+}
+
+bool pipeline_settle(struct pipeline *p, size_t from, size_t count, GError **error)
+{
+    return run_step(p, &last_step, p->items + from, count, error);
+}
+
+bool pipeline_run(struct pipeline *p, size_t from, size_t count, GError **error)
+{
+    return pipeline_decide(p, from, count, NULL, error) && pipeline_settle(p, from, count, error);
 }

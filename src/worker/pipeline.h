@@ -17,7 +17,7 @@
  * and the store. That is why the first of two copies inside a range can be trusted: either it is
  * processed together with what was decided about the second, or nothing is.
  * What it does not do: split, wait, try again (batch.h), keep campaigns up to date (campaigns.h).
- * Threads: the worker's only.
+ * Threads: one at a time; while one settles, others may read what was decided.
  */
 #ifndef WORKER_PIPELINE_H
 #define WORKER_PIPELINE_H
@@ -96,14 +96,18 @@ struct pipeline {
     /* Of the run under way. */
     struct arena arena;
     struct problems problems;
-    GHashTable *firsts; /* struct item: the first of each identity in the range */
-    int64_t now_us;     /* wall clock */
+    GHashTable *firsts;            /* struct item: the first of each identity in the range */
+    const struct pipeline *before; /* the batch that is being settled meanwhile, or NULL */
+    int64_t now_us;                /* wall clock */
     struct pipeline_tally tally;
 };
 
 /* Borrows store, and options->id, until done. */
 void pipeline_init(struct pipeline *p, struct store *store, const struct worker_options *options);
 void pipeline_done(struct pipeline *p);
+
+/* Matches against that set from now on; takes a reference. */
+void pipeline_use(struct pipeline *p, struct campaign_set *campaigns);
 
 /* Starts an empty batch. */
 void pipeline_begin(struct pipeline *p, bool moves_position);
@@ -121,9 +125,19 @@ void item_set_verdict(struct item *item, enum store_outcome_kind kind, const cha
 /* Ends an item inside a step. error lives in the pipeline's arena or for ever. */
 void item_fail(struct item *item, const char *reason, const char *error);
 
-/* Runs all steps over the range; p->tally says how it ended. After false nothing is settled.
- * Errors: those of the store, prefixed with the step; INPUT: one of the items cannot be processed,
- * split the range; CONFLICT: somebody settled one of them meanwhile, run again. */
+/* All steps but settle: every item of the range gets its end, nothing is written. before: a batch
+ * that was decided and is being settled meanwhile; its events count as processed, so when it is not
+ * settled this one must be decided again. NULL: none. Errors: as pipeline_run. */
+bool pipeline_decide(struct pipeline *p, size_t from, size_t count, const struct pipeline *before,
+                     GError **error);
+
+/* The last step: settles a range that was decided as it is now. After false nothing is settled.
+ * Errors: as pipeline_run. */
+bool pipeline_settle(struct pipeline *p, size_t from, size_t count, GError **error);
+
+/* Both; p->tally says how it ended. After false nothing is settled. Errors: those of the store,
+ * prefixed with the step; INPUT: one of the items cannot be processed, split the range; CONFLICT:
+ * somebody settled one of them meanwhile, run again. */
 bool pipeline_run(struct pipeline *p, size_t from, size_t count, GError **error);
 
 #endif

@@ -84,9 +84,9 @@ static void log_end(const struct item *item)
 
 void report_settled(struct worker *w, const struct item *items, size_t count)
 {
-    const struct pipeline_tally *tally = &w->pipeline.tally;
+    const struct pipeline_tally *tally = &w->lane->pipeline.tally;
     /* Of the whole batch so far: an event is not done before its commit is. */
-    double duration = seconds_between(w->pipeline.begun_us, clock_monotonic_us());
+    double duration = seconds_between(w->lane->pipeline.begun_us, clock_monotonic_us());
 
     metric_add(w->metrics.processed, tally->processed);
     metric_add(w->metrics.failed, tally->failed);

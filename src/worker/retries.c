@@ -78,11 +78,12 @@ static int compare_seq(const void *a, const void *b)
 /* The message is gone from the queue; it still gets its end. */
 static void load_lost(struct worker *w, const struct store_retry *row)
 {
-    struct queue_message *nothing = arena_zalloc(&w->arena, sizeof(*nothing));
+    struct queue_message *nothing = arena_zalloc(&w->lane->arena, sizeof(*nothing));
 
     nothing->seq = row->seq;
-    item_set_verdict(pipeline_load(&w->pipeline, nothing, row->attempt, row->first_failed_at_us),
-                     STORE_FAILED, "message_lost", "the queue does not have the message any more");
+    item_set_verdict(
+        pipeline_load(&w->lane->pipeline, nothing, row->attempt, row->first_failed_at_us),
+        STORE_FAILED, "message_lost", "the queue does not have the message any more");
 }
 
 /* Both ascend by seq. A row without its message is loaded as lost, so that every row leaves the
@@ -92,10 +93,10 @@ static void load_all(struct worker *w, const struct store_retry *rows, size_t co
 {
     size_t next = 0;
 
-    pipeline_begin(&w->pipeline, false);
+    pipeline_begin(&w->lane->pipeline, false);
     for (size_t i = 0; i < count; i++) {
         if (next < messages->count && messages->messages[next].seq == rows[i].seq)
-            pipeline_load(&w->pipeline, &messages->messages[next++], rows[i].attempt + 1,
+            pipeline_load(&w->lane->pipeline, &messages->messages[next++], rows[i].attempt + 1,
                           rows[i].first_failed_at_us);
         else
             load_lost(w, &rows[i]);
@@ -108,8 +109,8 @@ static bool fetch_rows(struct worker *w, struct store_retry **rows, size_t *coun
 {
     GError *error = NULL;
 
-    while (!store_retries(w->store, INT64_MAX, MIN(w->options.batch_max, RETRIES_MAX), &w->arena,
-                          rows, count, &error))
+    while (!store_retries(w->store, INT64_MAX, MIN(w->options.batch_max, RETRIES_MAX),
+                          &w->lane->arena, rows, count, &error))
         if (!worker_recover(w, &error))
             return false;
     return true;
@@ -119,12 +120,12 @@ static bool fetch_rows(struct worker *w, struct store_retry **rows, size_t *coun
 static bool fetch_messages(struct worker *w, const struct store_retry *rows, size_t count,
                            struct queue_batch *messages)
 {
-    int64_t *seqs = ARENA_NEW(&w->arena, int64_t, count);
+    int64_t *seqs = ARENA_NEW(&w->lane->arena, int64_t, count);
     GError *error = NULL;
 
     for (size_t i = 0; i < count; i++)
         seqs[i] = rows[i].seq;
-    while (!queue_read(w->queue, seqs, count, &w->arena, messages, &error))
+    while (!queue_read(w->queue, seqs, count, &w->lane->arena, messages, &error))
         if (!worker_recover(w, &error))
             return false;
     return true;
@@ -139,7 +140,10 @@ bool retries_run(struct worker *w)
 
     if (retries_wait_us(w, 1) > 0)
         return true;
-    arena_reset(&w->arena);
+    /* What is being settled may be one of them, or write one. */
+    if (!rounds_finish(w, NULL))
+        return false;
+    arena_reset(&w->lane->arena);
     if (!fetch_rows(w, &rows, &count))
         return false;
     /* Only the first look after an unclean end is suspicious; what fails later has a verdict of its

@@ -1,4 +1,5 @@
-/* step_dedupe: which events were processed before, in the store or earlier in this run.
+/* step_dedupe: which events were processed before: in the store, in the batch that is being settled
+ * meanwhile, or earlier in this run.
  *
  * An id is taken by the event that was processed under it, not by one that still waits for its
  * retry: its id is marked as seen together with its effects, never before.
@@ -25,11 +26,14 @@ static void end_copy(struct pipeline *p, struct item *item, bool is_same, int64_
 }
 
 /* New to the store: the first of its identity in the range stands, the others are its copies. Items
- * come in the order of seq, so the first one seen is the one that arrived first. */
+ * come in the order of seq, so the first one seen is the one that arrived first. The batch before,
+ * if it is not settled yet, came earlier still. */
 static void compare_in_range(struct pipeline *p, struct item *item)
 {
     const struct item *first = g_hash_table_lookup(p->firsts, item);
 
+    if (first == NULL && p->before != NULL)
+        first = g_hash_table_lookup(p->before->firsts, item);
     if (first == NULL) {
         g_hash_table_add(p->firsts, item);
         return;

@@ -14,8 +14,8 @@
 #include "worker/retry.h"
 #include "worker/worker_private.h"
 
-/* Asked once a round and never in the middle of a batch. Any thread. */
-static bool is_stopping(struct worker *w)
+/* Asked once a round and never in the middle of a batch. */
+bool worker_is_stopping(struct worker *w)
 {
     bool answer;
 
@@ -25,8 +25,7 @@ static bool is_stopping(struct worker *w)
     return answer;
 }
 
-/* Waits, but not a moment longer than until stop. false = stopped. */
-static bool pause_for(struct worker *w, int64_t wait_us)
+bool worker_pause(struct worker *w, int64_t wait_us)
 {
     int64_t until_us = g_get_monotonic_time() + wait_us;
     bool is_woken = true;
@@ -51,8 +50,7 @@ void worker_die(struct worker *w, const char *message)
         w->options.on_fatal(w->options.user, message);
 }
 
-/* Trouble that may end by itself: nothing was changed, the same can be tried again. */
-static bool is_passing(const GError *error)
+bool worker_is_passing(const GError *error)
 {
     return g_error_matches(error, EF_ERROR, EF_ERROR_RETRY) ||
            g_error_matches(error, EF_ERROR, EF_ERROR_FULL);
@@ -64,14 +62,14 @@ bool worker_recover(struct worker *w, GError **error)
 
     if (g_error_matches(*error, EF_ERROR, EF_ERROR_FULL))
         disk_watch_note(w->options.disk, DISK_WRITER_STORE, true);
-    if (is_passing(*error)) {
+    if (worker_is_passing(*error)) {
         int64_t wait_us = retry_delay_us(RETRY_PAUSE_FIRST_MS, RETRY_PAUSE_LIMIT_MS,
                                          (int)++w->failures, g_random_int());
 
         log_warn(LOG_MSG("the worker is held up, trying again"),
                  LOG_STRING("worker_id", w->options.id), LOG_STRING("error", (*error)->message),
                  LOG_INT("wait_ms", wait_us / 1000));
-        answer = pause_for(w, wait_us);
+        answer = worker_pause(w, wait_us);
     } else if (!g_error_matches(*error, EF_ERROR, EF_ERROR_STOPPED)) {
         /* Being stopped is no trouble: it ends the thread without a word. */
         worker_die(w, (*error)->message);
@@ -98,84 +96,10 @@ bool worker_refresh_campaigns(struct worker *w)
 {
     GError *error = NULL;
 
-    while (!campaigns_refresh(w->store, &w->pipeline.campaigns, &error))
+    while (!campaigns_refresh(w->store, &w->campaigns, &error))
         if (!worker_recover(w, &error))
             return false;
-    return true;
-}
-
-/* Waits for messages, but no longer than until something else is to be done. */
-static bool receive(struct worker *w, struct queue_batch *batch)
-{
-    GError *error = NULL;
-    int64_t wait_ms = (retries_wait_us(w, WORKER_IDLE_MS * 1000) + 999) / 1000;
-
-    arena_reset(&w->arena);
-    while (!queue_receive(w->queue, w->options.batch_max, wait_ms, &w->arena, batch, &error))
-        if (!worker_recover(w, &error))
-            return false;
-    return true;
-}
-
-/* Tells the queue how far it may forget. Passing trouble is no matter: the next ack says it too.
- * What lies behind the position stays unacknowledged: after a restart it comes again. */
-static bool ack(struct worker *w, const struct queue_batch *batch)
-{
-    int64_t seq = MIN(w->position, batch->messages[batch->count - 1].seq);
-    g_autoptr(GError) error = NULL;
-
-    if (seq < batch->messages[0].seq || queue_ack(w->queue, seq, &error) || is_passing(error) ||
-        g_error_matches(error, EF_ERROR, EF_ERROR_STOPPED))
-        return true;
-    worker_die(w, error->message);
-    return false;
-}
-
-/* A message up to the position comes again after a lost ack or a restart: it has its end. */
-static void load_batch(struct worker *w, const struct queue_batch *batch)
-{
-    pipeline_begin(&w->pipeline, true);
-    for (size_t i = 0; i < batch->count; i++) {
-        struct item *item = pipeline_load(&w->pipeline, &batch->messages[i], 1, 0);
-
-        item->is_settled = batch->messages[i].seq <= w->position;
-    }
-    metric_observe(w->metrics.batch_size, (double)batch->count);
-}
-
-/* Under steady load every small batch would cost a sync of its own, and the CPU that the front door
- * needs. So the next round waits until the pace is up and takes what came meanwhile. An event that
- * arrives after a quiet moment is processed at once; a full batch is followed at once. */
-static void keep_pace(struct worker *w, int64_t began_us, size_t count)
-{
-    int64_t wait_us = began_us + w->options.pace_ms * 1000 - clock_monotonic_us();
-
-    if (count < w->options.batch_max && wait_us > 0)
-        pause_for(w, wait_us);
-}
-
-/* One round: what waits is received, processed and acknowledged. false = the thread must end. */
-static bool run_received(struct worker *w)
-{
-    struct queue_batch batch = {0};
-    bool one_by_one = w->suspects_received;
-    int64_t began_us;
-    bool is_whole;
-
-    if (!receive(w, &batch))
-        return false;
-    w->suspects_received = false; /* even when nothing waited: what comes now is new */
-    /* After the wait, so that a change made meanwhile holds for this batch. */
-    if (!worker_refresh_campaigns(w))
-        return false;
-    if (batch.count == 0)
-        return true;
-    began_us = clock_monotonic_us();
-    load_batch(w, &batch);
-    is_whole = batch_run(w, one_by_one);
-    if (!ack(w, &batch) || !is_whole)
-        return false;
-    keep_pace(w, began_us, batch.count);
+    pipeline_use(&w->lane->pipeline, w->campaigns);
     return true;
 }
 
@@ -189,8 +113,9 @@ static void *worker_main(void *user)
              LOG_INT("batch_max", (int64_t)w->options.batch_max),
              LOG_INT("suspicious", w->options.is_suspicious));
     if (load_position(w) && worker_refresh_campaigns(w))
-        while (!is_stopping(w) && retries_run(w) && run_received(w))
+        while (!worker_is_stopping(w) && retries_run(w) && rounds_run(w))
             ;
+    rounds_finish(w, NULL);
     log_info(LOG_MSG("worker stopped"), LOG_STRING("worker_id", w->options.id),
              LOG_INT("position", w->position));
     metric_change(w->metrics.active_workers, -1);
@@ -211,8 +136,12 @@ struct worker *worker_start(struct queue *queue, struct store *store,
     w->suspects_retries = options->is_suspicious;
     g_mutex_init(&w->lock);
     g_cond_init(&w->wake);
-    arena_init(&w->arena);
-    pipeline_init(&w->pipeline, store, options);
+    for (size_t i = 0; i < G_N_ELEMENTS(w->lanes); i++) {
+        arena_init(&w->lanes[i].arena);
+        pipeline_init(&w->lanes[i].pipeline, store, options);
+    }
+    w->lane = &w->lanes[0];
+    w->settler = settler_new();
     report_init(&w->metrics);
     w->thread = g_thread_new("worker", worker_main, w);
     return w;
@@ -227,8 +156,12 @@ void worker_stop(struct worker *w)
     g_cond_signal(&w->wake);
     g_mutex_unlock(&w->lock);
     g_thread_join(w->thread);
-    pipeline_done(&w->pipeline);
-    arena_done(&w->arena);
+    settler_free(w->settler);
+    for (size_t i = 0; i < G_N_ELEMENTS(w->lanes); i++) {
+        pipeline_done(&w->lanes[i].pipeline);
+        arena_done(&w->lanes[i].arena);
+    }
+    campaign_set_unref(w->campaigns);
     g_cond_clear(&w->wake);
     g_mutex_clear(&w->lock);
     g_free(w);

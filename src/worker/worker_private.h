@@ -1,7 +1,8 @@
 /* worker_private: what the files of the worker share: its struct, and how it deals with trouble.
  *
- *   worker.c   thread, rounds, trouble       batch.c    a batch to its end, culprits set aside
- *   retries.c  what is due again             report.c   metrics and log lines of what was settled
+ *   worker.c   thread, trouble               rounds.c   received batches, two of them at once
+ *   batch.c    a batch to its end, culprits set aside      retries.c  what is due again
+ *   report.c   metrics and log lines of what was settled
  */
 #ifndef WORKER_WORKER_PRIVATE_H
 #define WORKER_WORKER_PRIVATE_H
@@ -12,6 +13,7 @@
 #include "common/arena.h"
 #include "common/metrics.h"
 #include "worker/pipeline.h"
+#include "worker/settler.h"
 #include "worker/worker.h"
 
 /* An idle worker goes round at least this often: campaign changes, retries, stop. */
@@ -24,6 +26,13 @@ struct worker_metrics {
     struct metric *duration, *batch_size, *lag;
 };
 
+/* A batch with everything that belongs to it. */
+struct lane {
+    struct arena arena; /* its messages and the texts of its verdicts */
+    struct queue_batch batch;
+    struct pipeline pipeline;
+};
+
 struct worker {
     struct queue *queue;
     struct store *store;
@@ -34,8 +43,11 @@ struct worker {
     /* The rest: the worker's thread only. */
     struct worker_options options;
     struct worker_metrics metrics;
-    struct pipeline pipeline;
-    struct arena arena;     /* the messages of the batch in hand and the texts of its verdicts */
+    struct campaign_set *campaigns; /* the newest; owned; NULL before the first */
+    struct lane lanes[2];
+    struct lane *lane;     /* the batch in hand */
+    struct lane *settling; /* the other one, while the settler has it; or NULL */
+    struct settler *settler;
     int64_t position;       /* everything up to this seq is settled or in the retry table */
     int64_t next_retry_us;  /* monotonic: look for due retries then; INT64_MAX = there are none */
     unsigned failures;      /* of the infrastructure, in a row */
@@ -55,10 +67,29 @@ void worker_die(struct worker *w, const char *message);
 /* Makes changed campaigns known before a batch. false = the thread must end. */
 bool worker_refresh_campaigns(struct worker *w);
 
+/* Waits for the batch that the settler has, if any, brings it to its end and acknowledges it.
+ * *is_clean (may be NULL): it was settled at once, as decided. false = the thread must end. */
+bool rounds_finish(struct worker *w, bool *is_clean);
+
+/* One round: what waits is received, processed and acknowledged. false = the thread must end. */
+bool rounds_run(struct worker *w);
+
+/* Whether worker_stop was called. Any thread. */
+bool worker_is_stopping(struct worker *w);
+
+/* Waits, but not a moment longer than until stop. false = stopped. */
+bool worker_pause(struct worker *w, int64_t wait_us);
+
+/* Trouble that may end by itself: nothing was changed, the same can be tried again. */
+bool worker_is_passing(const GError *error);
+
 /* Brings the loaded batch to its end; culprits are set aside, copies decided, position and
  * next_retry_us kept up to date. one_by_one: with the attempt noted in the store before each.
  * false = the thread must end; what is not settled comes again. */
 bool batch_run(struct worker *w, bool one_by_one);
+
+/* The same after a first run of the whole batch, whose error (NULL: settled) is taken. */
+bool batch_conclude(struct worker *w, GError *error);
 
 /* Processes the retries that are due, if any. false = the thread must end. */
 bool retries_run(struct worker *w);

@@ -180,6 +180,35 @@ static void test_conflict_in_batch(void)
     bench_done(&b);
 }
 
+/* The first batch is decided and not settled yet. */
+static void test_copy_of_the_batch_before(void)
+{
+    struct bench b;
+    struct pipeline next;
+    g_autoptr(GError) error = NULL;
+
+    bench_init(&b);
+    pipeline_init(&next, b.rig.store, &b.rig.options);
+    rig_publish_event(&b.rig, "e1", 1);
+    rig_publish_event(&b.rig, "e1", 1);
+    rig_publish_event(&b.rig, "e1", 2);
+    rig_publish_event(&b.rig, "e2", 1);
+    load(&b, 0, true);
+    g_assert_true(pipeline_decide(&b.pipeline, 0, 1, NULL, &error));
+    pipeline_begin(&next, true);
+    for (guint i = 1; i < 4; i++)
+        pipeline_load(&next, &g_array_index(b.rig.published, struct queue_message, i), 1, 0);
+    g_assert_true(pipeline_decide(&next, 0, 3, &b.pipeline, &error));
+    g_assert_cmpint(next.items[0].duplicate_of, ==, 1);
+    g_assert_cmpstr(next.items[1].reason, ==, "event_id_conflict");
+    g_assert_cmpint(next.items[2].kind, ==, STORE_PROCESSED);
+    g_assert_true(pipeline_settle(&b.pipeline, 0, 1, &error));
+    g_assert_true(pipeline_settle(&next, 0, 3, &error));
+    g_assert_cmpint(rig_event(&b.rig, "e1")->duplicates, ==, 1);
+    pipeline_done(&next);
+    bench_done(&b);
+}
+
 static void test_copy_of_stored(void)
 {
     struct bench b;
@@ -481,6 +510,8 @@ int main(int argc, char **argv)
     g_test_add_func("/pipeline/invalid_event_does_not_take_its_id", test_invalid_takes_no_id);
     g_test_add_func("/pipeline/copies_in_a_batch_count_on_the_first", test_copy_in_batch);
     g_test_add_func("/pipeline/other_body_in_a_batch_is_a_conflict", test_conflict_in_batch);
+    g_test_add_func("/pipeline/copies_of_the_batch_before_are_found_before_it_is_settled",
+                    test_copy_of_the_batch_before);
     g_test_add_func("/pipeline/copies_of_a_stored_event_are_found", test_copy_of_stored);
     g_test_add_func("/pipeline/same_id_of_another_source_is_another_event", test_sources_differ);
     g_test_add_func("/pipeline/message_settled_before_is_left_alone", test_settled_before);
