@@ -6,6 +6,7 @@
 #include "common/rfc3339.h"
 
 #define SHA256_DIGITS (BACKUP_SHA256_SIZE - 1)
+#define NUMBER_MAX    (INT64_MAX / 4) /* so that the sums of a few never overflow */
 #define NO_DIGEST     "0000000000000000000000000000000000000000000000000000000000000000"
 
 /* The numbers of a manifest by name: written and read from one table. */
@@ -40,6 +41,12 @@ void backup_manifest_done(struct backup_manifest *m)
 int64_t backup_manifest_waiting(const struct backup_manifest *m)
 {
     return m->accepted - m->position + m->retrying;
+}
+
+bool backup_manifest_adds_up(const struct backup_manifest *m)
+{
+    return m->processed + m->failed + m->duplicate + m->retrying == m->position &&
+           m->position <= m->accepted;
 }
 
 void backup_manifest_put(const struct backup_manifest *m, struct json_writer *w)
@@ -122,7 +129,7 @@ static bool read_member(struct backup_member *member, const struct json_value *v
     if (!slice_equal(json_get_text(value, "name"), slice_text(member->name)) ||
         sha256.size != SHA256_DIGITS ||
         !json_integer(json_get(value, SLICE("schema")), 0, INT32_MAX, &member->schema) ||
-        !json_integer(json_get(value, SLICE("size")), 1, INT64_MAX / 4, &member->size))
+        !json_integer(json_get(value, SLICE("size")), 1, NUMBER_MAX, &member->size))
         return false;
     memcpy(member->sha256, sha256.data, SHA256_DIGITS);
     member->sha256[SHA256_DIGITS] = '\0';
@@ -140,7 +147,7 @@ static bool read_all(struct backup_manifest *m, const struct json_value *root)
     if (!rfc3339_parse(json_get_text(root, "made_at"), &m->made_at_us))
         return false;
     for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++)
-        if (!json_integer(json_get(root, slice_text(numbers[i].name)), 0, INT64_MAX,
+        if (!json_integer(json_get(root, slice_text(numbers[i].name)), 0, NUMBER_MAX,
                           (int64_t *)(void *)((char *)m + numbers[i].offset)))
             return false;
     for (size_t i = 0; i < BACKUP_MEMBERS; i++, member = member->next)

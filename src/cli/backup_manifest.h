@@ -55,6 +55,9 @@ void backup_manifest_done(struct backup_manifest *m);
 /* Messages without an end. */
 int64_t backup_manifest_waiting(const struct backup_manifest *m);
 
+/* Whether every message has exactly one end or waits. */
+bool backup_manifest_adds_up(const struct backup_manifest *m);
+
 /* Adds the counts to an open JSON object: what manifest and command line have in common. */
 struct json_writer;
 void backup_manifest_put(const struct backup_manifest *m, struct json_writer *w);

@@ -33,9 +33,14 @@ static bool fail(GError **error, const char *doing, const char *path)
 }
 
 /* The files and their folder, which is then removed; what is not there is passed over. Only names
- * that we make: whatever else somebody put there stays, and the folder with it. */
+ * that we make: whatever else somebody put there stays, and the folder with it. A link to a folder
+ * is not followed: those files are not ours. */
 static void clear_staging(const struct backup_place *p)
 {
+    struct stat info;
+
+    if (lstat(p->staging, &info) != 0 || !S_ISDIR(info.st_mode))
+        return;
     for (size_t i = 0; i < G_N_ELEMENTS(old_names); i++) {
         g_autofree char *path = g_build_filename(p->staging, old_names[i], NULL);
 
@@ -126,10 +131,11 @@ static bool fill_one(struct backup_place *p, struct backup_read *from, enum back
 
 bool backup_place_fill(struct backup_place *p, struct backup_read *from, GError **error)
 {
+    clear_staging(p); /* of a restore that was killed: its room is free then */
     if (!check_room(p, from, error))
         return false;
-    clear_staging(p); /* of a restore that was killed */
-    if (g_mkdir(p->staging, 0700) != 0 && errno != EEXIST)
+    /* One that is still there holds what is not ours, or is somebody's link to elsewhere. */
+    if (g_mkdir(p->staging, 0700) != 0)
         return fail(error, "make the folder", p->staging);
     for (int i = 0; i < BACKUP_MEMBERS; i++)
         if (!fill_one(p, from, (enum backup_member_id)i, error))
@@ -145,14 +151,15 @@ static bool make_aside(struct backup_place *p, GError **error)
     g_autoptr(GDateTime) now = g_date_time_new_from_unix_utc(clock_now_us() / G_USEC_PER_SEC);
     g_autofree char *time = g_date_time_format(now, "%Y%m%dT%H%M%SZ");
     g_autofree char *first = g_strdup_printf("%s/replaced-%s", p->folder.path, time);
+    g_autofree char *name = g_strdup(first);
 
-    p->aside = g_strdup(first);
-    for (int i = 2; g_mkdir(p->aside, 0700) != 0; i++) {
+    for (int i = 2; g_mkdir(name, 0700) != 0; i++) {
         if (errno != EEXIST)
-            return fail(error, "make the folder", p->aside);
-        g_free(p->aside);
-        p->aside = g_strdup_printf("%s-%d", first, i);
+            return fail(error, "make the folder", name);
+        g_free(name);
+        name = g_strdup_printf("%s-%d", first, i);
     }
+    p->aside = g_steal_pointer(&name);
     return true;
 }
 
@@ -191,10 +198,41 @@ static bool place_one(const struct backup_place *p, const char *name, GError **e
            backup_bytes_sync_folder(p->folder.path, error);
 }
 
+/* The last folder that gets a name of ours may be several above. What its error means for a start
+ * (FATAL) is not so here: nothing was acknowledged. */
+static bool sync_place(const struct backup_place *p, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+
+    if (data_folder_sync(&p->folder, &problem))
+        return true;
+    g_set_error_literal(error, EF_ERROR, EF_ERROR_FULL, problem->message);
+    return false;
+}
+
+/* After a failure in the middle: somebody has to know where everything is. */
+static void tell_where(struct backup_place *p, GError **error)
+{
+    if (p->aside != NULL && g_rmdir(p->aside) == 0) /* still empty: nothing was moved */
+        g_clear_pointer(&p->aside, g_free);
+    if (p->aside != NULL)
+        g_prefix_error(error,
+                       "the old databases are (partly) in '%s'; run the restore again with "
+                       "--force: ",
+                       p->aside);
+    else if (!p->is_occupied && is_occupied(p->folder.path))
+        g_prefix_error(error, "the new databases are (partly) in place; run the restore again with "
+                              "--force: ");
+}
+
 /* eventflow.db comes last: with it the restore is complete. */
 bool backup_place_switch(struct backup_place *p, GError **error)
 {
-    return move_old(p, error) && place_one(p, LOG_NAME, error) && place_one(p, RESULTS_NAME, error);
+    if (move_old(p, error) && place_one(p, LOG_NAME, error) && place_one(p, RESULTS_NAME, error) &&
+        sync_place(p, error))
+        return true;
+    tell_where(p, error);
+    return false;
 }
 
 void backup_place_close(struct backup_place *p, bool is_done)

@@ -21,7 +21,7 @@
 struct backup_place {
     struct data_folder folder; /* locked */
     char *staging;             /* the folder in which the new files are made */
-    char *aside;               /* where the old ones went; NULL: there were none */
+    char *aside;               /* where the old ones went; NULL: there were none, or none moved */
     bool is_occupied;          /* there are old ones */
 };
 
@@ -29,10 +29,12 @@ struct backup_place {
  * holds databases and is_forced is not set; INPUT it cannot be used. Owns: backup_place_close. */
 bool backup_place_open(struct backup_place *p, const char *path, bool is_forced, GError **error);
 
-/* Writes the new databases beside the old ones. Errors: FULL, STOPPED, CORRUPT. */
+/* Writes the new databases beside the old ones. Errors: FULL, also when something that is not ours
+ * is in the way; STOPPED; CORRUPT. */
 bool backup_place_fill(struct backup_place *p, struct backup_read *from, GError **error);
 
-/* Puts them in their place and makes that durable. Errors: FULL. */
+/* Puts them in their place and makes that durable, and the folder as well if it is new. After false
+ * the message says where the old ones are, if any was moved. Errors: FULL. */
 bool backup_place_switch(struct backup_place *p, GError **error);
 
 /* Removes what is half done, gives the lock back. is_done: after a switch; the folder's last end

@@ -27,21 +27,60 @@ static bool is_still_named(int fd, const char *path)
            mine.st_dev == named.st_dev;
 }
 
-/* Opens or makes the file under its temporary name, locked and empty. One that a killed backup left
- * is used again; the lock keeps two backups off each other. -1 on error. */
-static int open_partial(const char *partial, GError **error)
+/* A file that is made here is ours, whatever owner the file system gives it. One that was there
+ * must be what a killed backup of this user leaves: else the backup would end in a file that
+ * somebody else can read or change. -1 on error. */
+static int make_or_take(const char *partial, GError **error)
 {
-    int fd = open(partial, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+    struct stat info;
+    int fd = open(partial, flags | O_EXCL, 0600);
 
-    if (fd < 0) {
+    if (fd >= 0)
+        return fd;
+    fd = errno == EEXIST ? open(partial, flags, 0600) : -1;
+    if (fd < 0 && errno != ELOOP) {
         g_set_error(error, EF_ERROR, EF_ERROR_FULL, "cannot make '%s': %s", partial,
                     g_strerror(errno));
         return -1;
     }
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0 || !is_still_named(fd, partial)) {
-        g_set_error(error, EF_ERROR, EF_ERROR_IN_USE,
-                    "another backup is writing '%s': wait for it, or give this one another name",
-                    partial);
+    if (fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink <= 1 &&
+        info.st_uid == geteuid())
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    g_set_error(error, EF_ERROR, EF_ERROR_FULL,
+                "'%s' is there already and is no plain file of this user's: remove it", partial);
+    return -1;
+}
+
+/* The lock keeps two backups off each other. */
+static bool lock_partial(int fd, const char *partial, GError **error)
+{
+    bool is_locked = flock(fd, LOCK_EX | LOCK_NB) == 0;
+
+    if (!is_locked && errno != EWOULDBLOCK) {
+        g_set_error(error, EF_ERROR, EF_ERROR_FULL, "cannot lock '%s': %s", partial,
+                    g_strerror(errno));
+        return false;
+    }
+    if (is_locked && is_still_named(fd, partial))
+        return true;
+    g_set_error(error, EF_ERROR, EF_ERROR_IN_USE,
+                "another backup is writing '%s': wait for it, or give this one another name",
+                partial);
+    return false;
+}
+
+/* Opens or makes the file under its temporary name, locked and empty. One that a killed backup left
+ * is used again. -1 on error. */
+static int open_partial(const char *partial, GError **error)
+{
+    int fd = make_or_take(partial, error);
+
+    if (fd < 0)
+        return -1;
+    if (!lock_partial(fd, partial, error)) {
         close(fd);
         return -1;
     }
@@ -61,12 +100,59 @@ static bool fail_exists(const char *file, GError **error)
     return false;
 }
 
+/* By number, since a folder has many names. */
+static bool lies_in(const char *file, const char *folder)
+{
+    g_autofree char *parent = g_path_get_dirname(file);
+    struct stat above, data;
+
+    return stat(parent, &above) == 0 && stat(folder, &data) == 0 && above.st_ino == data.st_ino &&
+           above.st_dev == data.st_dev;
+}
+
+/* Whether the name is one that the program itself uses in its data folder. */
+static bool is_name_of_data(const char *file)
+{
+    static const char *const names[] = {
+        "eventflow.db", "eventflow.db-wal", "eventflow.db-shm", "eventflow.db-journal",
+        "queue.db",     "queue.db-wal",     "queue.db-shm",     "queue.db-journal",
+        "running",      "restoring",        "eventflow.lock",
+    };
+    g_autofree char *name = g_path_get_basename(file);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
+        if (g_str_equal(name, names[i]))
+            return true;
+    return false;
+}
+
+/* --force takes the place of a plain file only: not of a device, a pipe or a link, and not of the
+ * very data that is copied. */
+static bool check_target(const struct backup_write *b, GError **error)
+{
+    struct stat target;
+
+    if (lies_in(b->file, b->folder) && is_name_of_data(b->file)) {
+        g_set_error(error, EF_ERROR, EF_ERROR_CONFLICT,
+                    "'%s' is a name of the data folder's own: give another one", b->file);
+        return false;
+    }
+    if (lstat(b->file, &target) != 0)
+        return true;
+    if (!b->is_forced)
+        return fail_exists(b->file, error);
+    if (S_ISREG(target.st_mode))
+        return true;
+    g_set_error(error, EF_ERROR, EF_ERROR_CONFLICT, "'%s' is no plain file: give another name",
+                b->file);
+    return false;
+}
+
 /* A file that somebody made meanwhile is not overwritten either; where the file system cannot
  * promise that (EINVAL), the look at the beginning has to do. */
 static bool give_name(const struct backup_write *b, const char *partial, GError **error)
 {
     int rc = renameat2(AT_FDCWD, partial, AT_FDCWD, b->file, b->is_forced ? 0 : RENAME_NOREPLACE);
-    g_autofree char *folder = g_path_get_dirname(b->file);
 
     if (rc != 0 && (errno == EINVAL || errno == ENOSYS))
         rc = rename(partial, b->file);
@@ -77,7 +163,17 @@ static bool give_name(const struct backup_write *b, const char *partial, GError 
                     b->file, g_strerror(errno));
         return false;
     }
-    return backup_bytes_sync_folder(folder, error);
+    return true;
+}
+
+static bool sync_name(const struct backup_write *b, GError **error)
+{
+    g_autofree char *folder = g_path_get_dirname(b->file);
+
+    if (backup_bytes_sync_folder(folder, error))
+        return true;
+    g_prefix_error(error, "'%s' is written, but its name may not survive a power cut: ", b->file);
+    return false;
 }
 
 /* ---- its content ----------------------------------------------------------------------------- */
@@ -242,14 +338,14 @@ bool backup_write(struct backup_write *b, GError **error)
     int fd;
 
     backup_manifest_init(&b->manifest);
-    if (!b->is_forced && g_file_test(b->file, G_FILE_TEST_EXISTS))
-        return fail_exists(b->file, error);
+    if (!check_target(b, error))
+        return false;
     fd = open_partial(partial, error);
     if (fd < 0)
         return false;
     is_good = fill(b, fd, partial, error) && give_name(b, partial, error);
     if (!is_good)
-        unlink(partial);
+        unlink(partial); /* not after the renaming: the name may be another backup's by then */
     close(fd);
-    return is_good;
+    return is_good && sync_name(b, error);
 }

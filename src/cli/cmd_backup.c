@@ -1,4 +1,4 @@
-/* "eventflow backup FILE": both databases as of one moment, in one file, while the program runs.
+/* "eventflow backup FILE": both databases, the results first, in one file, while the program runs.
  *
  * The work is done by backup_write.c; here are the arguments and what is printed.
  */
@@ -13,7 +13,10 @@
 static const char notes[] =
     "\nFILE is a plain tar of manifest.json, eventflow.db and queue.db. It appears under its name\n"
     "only when it is complete and durable (until then: FILE.partial). --force replaces an\n"
-    "existing FILE, --json prints the result as JSON. 'eventflow restore FILE' is the way back.\n";
+    "existing FILE, --json prints the result as JSON. 'eventflow restore FILE' is the way back.\n"
+    "Exit code 0 when FILE is made, 1 when it exists or cannot be replaced, 65 when a database is\n"
+    "damaged, 66 when there is none, 69 when one stayed busy, 73 when another backup writes FILE,\n"
+    "74 when there is no room or FILE cannot be written, 78 when a setting is wrong.\n";
 
 static void print_json(const struct backup_command *c, const struct backup_write *b)
 {

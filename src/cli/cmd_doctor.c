@@ -114,8 +114,23 @@ static void check_databases(struct doctor *d, const char *folder)
     store_close(store);
 }
 
-/* All checks, the cheap ones first. Without a data folder there is nothing to find, and that is no
- * problem: the program has not run yet. */
+/* Whether there is a database, or a log of one that is gone. */
+static bool has_databases(const char *folder)
+{
+    static const char *const names[] = {"eventflow.db", "eventflow.db-wal", "queue.db",
+                                        "queue.db-wal"};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autofree char *path = g_build_filename(folder, names[i], NULL);
+
+        if (g_file_test(path, G_FILE_TEST_EXISTS) || g_file_test(path, G_FILE_TEST_IS_SYMLINK))
+            return true;
+    }
+    return false;
+}
+
+/* All checks, the cheap ones first. Without a data folder, or with an empty one, there is nothing
+ * to find, and that is no problem: the program has not run yet. */
 static void examine(struct doctor *d, const struct settings *s)
 {
     /* Loading has checked it, or we would not be here. */
@@ -127,7 +142,11 @@ static void examine(struct doctor *d, const struct settings *s)
     }
     doctor_check_disk(d, s->data);
     doctor_check_lock(d, s->data);
-    check_databases(d, s->data);
+    if (has_databases(s->data))
+        check_databases(d, s->data);
+    else
+        doctor_report(d, FINDING_WARNING, "data",
+                      "there are no databases in '%s' yet; 'eventflow serve' makes them", s->data);
 }
 
 /* Examines and prints. The JSON object is built in both cases and printed in one. */
@@ -150,7 +169,7 @@ static int doctor_run(struct doctor *d, const struct settings *s)
     else if (d->problems > 0)
         printf("%u problem%s found: docs/troubleshooting.md says what to do\n", d->problems,
                d->problems == 1 ? "" : "s");
-    return d->problems == 0 ? EXIT_CODE_OK : EXIT_CODE_DATA;
+    return exit_code_flushed(d->problems == 0 ? EXIT_CODE_OK : EXIT_CODE_DATA);
 }
 
 /* Settings have no --help of their own: each command that takes them prints the table. */
@@ -158,8 +177,8 @@ static void print_doctor_help(void)
 {
     printf("Usage: eventflow doctor [--full] [--json] [SETTINGS]\n\n%s.\n"
            "May run beside a running program. --full reads every page and row and compares all\n"
-           "counts. Exit code 0 when all is well, 65 when a problem was found, 78 for a bad\n"
-           "configuration.\n\n",
+           "counts. Exit code 0 when all is well, 65 when a problem was found, 74 when the output\n"
+           "cannot be written, 78 for a bad configuration.\n\n",
            command_doctor.summary);
     settings_print_help();
 }
@@ -173,7 +192,7 @@ static int doctor(int argc, const char *const *argv)
     int code;
 
     if (options_take("--help", &argc, rest) || options_take("-h", &argc, rest))
-        return print_doctor_help(), EXIT_CODE_OK;
+        return print_doctor_help(), exit_code_flushed(EXIT_CODE_OK);
     d.is_full = options_take("--full", &argc, rest);
     d.is_json = options_take("--json", &argc, rest);
     if (!settings_load(&settings, argc, rest))

@@ -15,27 +15,27 @@
 #include "cli/exit_code.h"
 #include "common/error.h"
 #include "common/json.h"
+#include "common/sqlite_copy.h"
 #include "queue/queue.h"
 
 static const char notes[] =
     "\nThe data folder must be empty or new, and no program may run on it. --force puts the\n"
     "databases that are there aside, in a folder with the date in its name; nothing is ever\n"
-    "deleted. --json prints the result as JSON.\n";
+    "deleted. --json prints the result as JSON.\n"
+    "Exit code 0 when restored, 1 when the folder holds databases, 65 when FILE is damaged or its\n"
+    "books do not add up, 66 when there is no FILE, 73 when a program runs on the folder, 74 when\n"
+    "there is no room or reading or writing failed, 76 when a newer version made FILE, 78 when the\n"
+    "folder cannot be used or a setting is wrong.\n";
 
 /* What was found in the restored files. */
 struct findings {
-    bool is_older; /* of an older schema, so the counts were not looked at */
-    struct doctor_books books;
+    bool is_older;             /* one of them is of an older schema */
+    struct doctor_books books; /* unless is_older */
 };
 
-/* SQLite's own look at the pages. Problems are errors here. */
-static bool check_soundness(struct store *store, struct queue *queue, GError **error)
+/* Problems are errors here: the first one tells enough. */
+static bool is_sound(const GPtrArray *problems, GError **error)
 {
-    g_autoptr(GPtrArray) problems = g_ptr_array_new_with_free_func(g_free);
-
-    if (!store_check(store, STORE_CHECK_QUICK, problems, error) ||
-        !queue_check(queue, QUEUE_CHECK_QUICK, problems, error))
-        return false;
     if (problems->len == 0)
         return true;
     g_set_error(error, EF_ERROR, EF_ERROR_CORRUPT, "the backup holds a damaged database: %s",
@@ -43,43 +43,98 @@ static bool check_soundness(struct store *store, struct queue *queue, GError **e
     return false;
 }
 
-static bool check_opened(struct findings *found, const char *folder, struct store *store,
-                         struct queue *queue, GError **error)
+/* SQLite's own look at the pages of a file that the program cannot open before it is migrated. */
+static bool check_pages(const char *folder, const char *name, GError **error)
 {
-    g_autofree char *text = NULL;
+    g_autofree char *path = g_build_filename(folder, name, NULL);
+    struct sqlite_copy_query damaged = {
+        .sql = "SELECT count(*) FROM pragma_quick_check(1) WHERE quick_check <> 'ok'"};
 
-    if (!check_soundness(store, queue, error) ||
-        !doctor_books_read(&found->books, folder, store, error))
+    if (!sqlite_copy_ask(path, &damaged, 1, error))
         return false;
-    if (found->books.add_up)
+    if (damaged.value == 0)
         return true;
-    text = doctor_books_text(&found->books);
+    g_set_error(error, EF_ERROR, EF_ERROR_CORRUPT, "the backup holds a damaged database: %s", name);
+    return false;
+}
+
+/* store NULL: of an older schema. */
+static bool check_results(struct store *store, const char *folder, GError **error)
+{
+    g_autoptr(GPtrArray) problems = g_ptr_array_new_with_free_func(g_free);
+
+    if (store == NULL)
+        return check_pages(folder, "eventflow.db", error);
+    return store_check(store, STORE_CHECK_QUICK, problems, error) && is_sound(problems, error);
+}
+
+/* As check_results. */
+static bool check_log(struct queue *queue, const char *folder, GError **error)
+{
+    g_autoptr(GPtrArray) problems = g_ptr_array_new_with_free_func(g_free);
+
+    if (queue == NULL)
+        return check_pages(folder, "queue.db", error);
+    return queue_check(queue, QUEUE_CHECK_QUICK, problems, error) && is_sound(problems, error);
+}
+
+/* Always false. */
+static bool fail_books(const char *text, GError **error)
+{
     g_set_error(error, EF_ERROR, EF_ERROR_CORRUPT, "the books of the backup do not add up: %s",
                 text);
     return false;
 }
 
-/* The files in staging, opened as the program would. An older schema is no error: the next start
- * migrates it, and its counts are what the manifest says. */
-static bool check_files(struct findings *found, const char *folder, GError **error)
+/* The counts of an older schema are those of the manifest: they were read from the very moment that
+ * was copied. */
+static bool check_books(struct findings *found, const struct backup_manifest *m, const char *folder,
+                        struct store *store, GError **error)
+{
+    g_autofree char *text = NULL;
+
+    if (found->is_older)
+        return backup_manifest_adds_up(m) || fail_books("see its " BACKUP_MANIFEST_NAME, error);
+    if (!doctor_books_read(&found->books, folder, store, error))
+        return false;
+    text = doctor_books_text(&found->books);
+    return found->books.add_up || fail_books(text, error);
+}
+
+/* An older schema is no error: the next start migrates it. The file is whole, digests included, so
+ * MISSING can mean nothing else. */
+static bool note_older(struct findings *found, GError *problem, GError **error)
+{
+    if (problem == NULL)
+        return true;
+    if (!g_error_matches(problem, EF_ERROR, EF_ERROR_MISSING)) {
+        g_propagate_error(error, problem);
+        return false;
+    }
+    found->is_older = true;
+    g_error_free(problem);
+    return true;
+}
+
+/* The files in staging, opened as the program would, each checked whatever the other one is. */
+static bool check_files(struct findings *found, const struct backup_manifest *m, const char *folder,
+                        GError **error)
 {
     struct store_options store_options = {.folder = folder, .read_only = true};
     struct queue_options queue_options = {.folder = folder, .read_only = true};
-    g_autoptr(GError) problem = NULL;
-    struct store *store = store_open(&store_sqlite_ops, &store_options, &problem);
-    struct queue *queue = NULL;
-    bool is_good = false;
+    GError *store_problem = NULL, *queue_problem = NULL;
+    struct store *store = store_open(&store_sqlite_ops, &store_options, &store_problem);
+    struct queue *queue = queue_open(&queue_embedded_ops, &queue_options, &queue_problem);
+    bool is_good = note_older(found, store_problem, error);
 
-    if (store != NULL)
-        queue = queue_open(&queue_embedded_ops, &queue_options, &problem);
-    if (queue != NULL)
-        is_good = check_opened(found, folder, store, queue, &problem);
+    if (is_good)
+        is_good = note_older(found, queue_problem, error);
     else
-        is_good = found->is_older = g_error_matches(problem, EF_ERROR, EF_ERROR_MISSING);
+        g_clear_error(&queue_problem);
+    is_good = is_good && check_results(store, folder, error) && check_log(queue, folder, error) &&
+              check_books(found, m, folder, store, error);
     queue_close(queue);
     store_close(store);
-    if (!is_good)
-        g_propagate_error(error, g_steal_pointer(&problem));
     return is_good;
 }
 
@@ -120,7 +175,8 @@ static bool restore(struct backup_command *c, struct backup_read *from, struct b
 {
     struct findings found = {0};
 
-    if (!backup_place_fill(place, from, error) || !check_files(&found, place->staging, error) ||
+    if (!backup_place_fill(place, from, error) ||
+        !check_files(&found, &from->manifest, place->staging, error) ||
         !backup_progress_note(&c->progress, 0, 0, error) || !backup_place_switch(place, error))
         return false;
     backup_progress_clear(&c->progress);

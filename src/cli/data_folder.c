@@ -105,6 +105,24 @@ static void set_in_use(GError **error, int fd, const char *path)
                 path, size > 0 ? g_strstrip(pid) : "(unknown)");
 }
 
+/* Opened without following a link, and with no other name: what a root process writes to it, and
+ * gives to the folder's owner, must be the folder's own. */
+static bool open_lock_file(struct data_folder *f, const char *file, GError **error)
+{
+    struct stat info;
+
+    f->lock_fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (f->lock_fd < 0 && errno != ELOOP)
+        return fail_errno(error, "write to the data folder", f->path);
+    if (f->lock_fd >= 0 && fstat(f->lock_fd, &info) == 0 && S_ISREG(info.st_mode) &&
+        info.st_nlink <= 1)
+        return true;
+    g_set_error(error, EF_ERROR, EF_ERROR_INPUT,
+                "'%s' is a link or no plain file: remove it, or choose another folder with --data",
+                file);
+    return false;
+}
+
 /* The folder itself is locked as well as the file in it: the file can be deleted by hand, and a
  * second process would then lock a new one. */
 static bool lock_both(struct data_folder *f, const char *file, GError **error)
@@ -112,11 +130,13 @@ static bool lock_both(struct data_folder *f, const char *file, GError **error)
     f->folder_fd = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (f->folder_fd < 0)
         return fail_errno(error, "open the data folder", f->path);
-    f->lock_fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (f->lock_fd < 0)
-        return fail_errno(error, "write to the data folder", f->path);
+    if (!open_lock_file(f, file, error))
+        return false;
     if (flock(f->folder_fd, LOCK_EX | LOCK_NB) == 0 && flock(f->lock_fd, LOCK_EX | LOCK_NB) == 0)
         return true;
+    /* E.g. a file system without locks: nobody holds it, and nobody can. */
+    if (errno != EWOULDBLOCK)
+        return fail_errno(error, "lock", f->path);
     set_in_use(error, f->lock_fd, f->path);
     return false;
 }
@@ -156,22 +176,42 @@ static bool make_marker(struct data_folder *f, GError **error)
     return true;
 }
 
+/* How many folders at the end of the path do not exist. */
+static unsigned count_missing(const char *path)
+{
+    g_autofree char *at = g_canonicalize_filename(path, NULL);
+    unsigned count = 0;
+
+    for (; !g_file_test(at, G_FILE_TEST_EXISTS); count++) {
+        char *above = g_path_get_dirname(at);
+
+        g_free(at);
+        at = above;
+    }
+    return count;
+}
+
 bool data_folder_lock(struct data_folder *f, const char *path, GError **error)
 {
-    *f = (struct data_folder){.path = g_strdup(path), .folder_fd = -1, .lock_fd = -1};
-    if (g_mkdir_with_parents(path, 0700) != 0)
+    *f = (struct data_folder){
+        .path = g_strdup(path), .folder_fd = -1, .lock_fd = -1, .made = count_missing(path)};
+    if (g_mkdir_with_parents(path, 0700) != 0) {
         fail_errno(error, "make the data folder", path);
-    else if (take_lock(f, error))
-        return true;
-    drop(f);
-    return false;
+        drop(f);
+        return false;
+    }
+    if (!take_lock(f, error)) {
+        drop(f);
+        return false;
+    }
+    f->was_new = !folder_has(path, STORE_NAME) && !folder_has(path, QUEUE_NAME);
+    return true;
 }
 
 bool data_folder_open(struct data_folder *f, const char *path, GError **error)
 {
     if (!data_folder_lock(f, path, error))
         return false;
-    f->was_new = !folder_has(path, STORE_NAME) && !folder_has(path, QUEUE_NAME);
     f->was_unclean = folder_has(path, MARKER_NAME);
     if (check_results(f, error) && make_marker(f, error))
         return true;
@@ -179,20 +219,44 @@ bool data_folder_open(struct data_folder *f, const char *path, GError **error)
     return false;
 }
 
-/* One sync of the folder and one of the folder above it, which holds its name. */
-bool data_folder_sync(const struct data_folder *f, GError **error)
+/* false with errno. One that may not be read is an older one, whose name is on the disk: we made
+ * the others. */
+static bool sync_folder(const char *path)
 {
-    g_autofree char *above = g_build_filename(f->path, "..", NULL);
-    int fd = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    /* A folder above that may not be read is an older one, whose names are on the disk. */
-    bool is_ok = fsync(f->folder_fd) == 0 && (fd < 0 || !f->was_new || fsync(fd) == 0);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool is_ok = fd >= 0 ? fsync(fd) == 0 : errno == EACCES;
+    int number = errno;
 
-    if (!is_ok)
-        g_set_error(error, EF_ERROR, EF_ERROR_FATAL, "cannot sync the data folder '%s': %s",
-                    f->path, g_strerror(errno));
     if (fd >= 0)
         close(fd);
+    errno = number;
     return is_ok;
+}
+
+/* The folder, and then each one above that holds a name of ours. At least one for a new folder: a
+ * process that was killed may have made it. false with errno. */
+static bool sync_all(const struct data_folder *f)
+{
+    g_autoptr(GString) above = g_string_new(f->path);
+    unsigned count = MAX(f->made, f->was_new ? 1 : 0);
+
+    if (fsync(f->folder_fd) != 0)
+        return false;
+    for (unsigned i = 0; i < count; i++) {
+        g_string_append(above, "/..");
+        if (!sync_folder(above->str))
+            return false;
+    }
+    return true;
+}
+
+bool data_folder_sync(const struct data_folder *f, GError **error)
+{
+    if (sync_all(f))
+        return true;
+    g_set_error(error, EF_ERROR, EF_ERROR_FATAL, "cannot sync the data folder '%s': %s", f->path,
+                g_strerror(errno));
+    return false;
 }
 
 void data_folder_close(struct data_folder *f, bool is_clean)

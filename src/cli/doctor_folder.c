@@ -241,6 +241,21 @@ static void report_last_end(struct doctor *d, long pid, bool is_marked)
         doctor_report(d, FINDING_OK, "lock", "no process runs on it, the last one ended cleanly");
 }
 
+/* There is no lock file, but a process locks the folder, too. */
+static void check_folder_lock(struct doctor *d, const char *folder)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        doctor_report(d, FINDING_WARNING, "lock",
+                      "a process holds the folder, but its lock file was deleted: stop the process "
+                      "and start it again");
+    else
+        doctor_report(d, FINDING_OK, "lock", "no process has run on it yet");
+    if (fd >= 0)
+        close(fd);
+}
+
 /* The lock is tried as a shared one and given back at once. A process that starts in just this
  * moment would be refused, and started again by its supervisor. */
 void doctor_check_lock(struct doctor *d, const char *folder)
@@ -251,7 +266,7 @@ void doctor_check_lock(struct doctor *d, const char *folder)
     int fd = open(path, O_RDONLY | O_CLOEXEC);
 
     if (fd < 0 && errno == ENOENT) {
-        doctor_report(d, FINDING_OK, "lock", "no process has run on it yet");
+        check_folder_lock(d, folder);
         return;
     }
     if (fd < 0) {
@@ -259,9 +274,12 @@ void doctor_check_lock(struct doctor *d, const char *folder)
                       g_strerror(errno));
         return;
     }
-    if (flock(fd, LOCK_SH | LOCK_NB) != 0)
+    if (flock(fd, LOCK_SH | LOCK_NB) == 0)
+        report_last_end(d, read_pid(fd), is_marked);
+    else if (errno == EWOULDBLOCK)
         report_owner(d, read_pid(fd), is_marked);
     else
-        report_last_end(d, read_pid(fd), is_marked);
+        doctor_report(d, FINDING_WARNING, "lock", "cannot try the lock of '%s': %s", path,
+                      g_strerror(errno));
     close(fd);
 }

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "common/error.h"
+#include "common/sqlite_uri.h"
 
 #include <sqlite3.h>
 
@@ -287,23 +288,15 @@ static bool source_fail(const struct source *s, int rc, GError **error)
     return false;
 }
 
-/* Whether there is a log beside the file, also an empty one. */
-static bool has_log(const char *path)
-{
-    g_autofree char *log = g_strconcat(path, "-wal", NULL);
-
-    return access(log, F_OK) == 0;
-}
-
 /* The file is what it was when the source was opened, and nobody has come since. */
 static bool source_is_untouched(const struct source *s)
 {
     struct stat now;
 
-    return !s->is_at_rest ||
-           (!has_log(s->path) && stat(s->path, &now) == 0 && now.st_size == s->info.st_size &&
-            now.st_ino == s->info.st_ino && now.st_mtim.tv_sec == s->info.st_mtim.tv_sec &&
-            now.st_mtim.tv_nsec == s->info.st_mtim.tv_nsec);
+    return !s->is_at_rest || (!sqlite_has_log(s->path) && stat(s->path, &now) == 0 &&
+                              now.st_size == s->info.st_size && now.st_ino == s->info.st_ino &&
+                              now.st_mtim.tv_sec == s->info.st_mtim.tv_sec &&
+                              now.st_mtim.tv_nsec == s->info.st_mtim.tv_nsec);
 }
 
 static void source_close(struct source *s)
@@ -332,8 +325,6 @@ static bool source_ask(const struct source *s, struct sqlite_copy_query *query, 
  * fixes the moment. After false the caller closes as well. */
 static bool source_open(struct source *s, const char *path, GError **error)
 {
-    g_autofree char *absolute = g_canonicalize_filename(path, NULL);
-    g_autofree char *escaped = g_uri_escape_string(absolute, "/", TRUE);
     g_autofree char *uri = NULL;
     struct sqlite_copy_query first = {.sql = "SELECT count(*) FROM sqlite_schema"};
     int rc;
@@ -344,8 +335,7 @@ static bool source_open(struct source *s, const char *path, GError **error)
                     g_strerror(errno));
         return false;
     }
-    s->is_at_rest = !has_log(path);
-    uri = g_strdup_printf("file://%s%s", escaped, s->is_at_rest ? "?immutable=1" : "");
+    uri = sqlite_reader_uri(path, &s->is_at_rest);
     rc = sqlite3_open_v2(uri, &s->db,
                          SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_EXRESCODE, NULL);
     if (rc == SQLITE_OK)
@@ -390,8 +380,8 @@ static bool copy_pages(struct sqlite_copy *c, const struct source *s, struct win
 }
 
 /* From an open source into the window of an empty database. */
-static bool copy_into(struct sqlite_copy *c, const struct source *s, struct window *w,
-                      GError **error)
+static bool copy_database(struct sqlite_copy *c, const struct source *s, struct window *w,
+                          GError **error)
 {
     g_autofree char *name = g_strdup_printf("eventflow-copy-%p", (void *)w);
     struct sqlite_copy_query page_size = {.sql = "PRAGMA page_size"};
@@ -415,7 +405,17 @@ static bool copy_into(struct sqlite_copy *c, const struct source *s, struct wind
     return is_good;
 }
 
-/* One try. */
+static bool copy_into(struct sqlite_copy *c, const struct source *s, struct window *w,
+                      GError **error)
+{
+    /* An earlier try may have left more than this one will. */
+    if (ftruncate(c->fd, (off_t)c->offset) == 0)
+        return copy_database(c, s, w, error);
+    window_fail(w, SQLITE_IOERR_TRUNCATE);
+    return copy_fail(s, w, SQLITE_IOERR, error);
+}
+
+/* One try. Without a file to copy to only the queries are answered. */
 static bool copy_once(struct sqlite_copy *c, bool *is_untouched, GError **error)
 {
     struct window w = {.fd = c->fd, .offset = c->offset};
@@ -424,12 +424,7 @@ static bool copy_once(struct sqlite_copy *c, bool *is_untouched, GError **error)
 
     for (size_t i = 0; is_good && i < c->query_count; i++)
         is_good = source_ask(&s, &c->queries[i], error);
-    /* An earlier try may have left more than this one will. */
-    if (is_good && ftruncate(c->fd, (off_t)c->offset) != 0) {
-        window_fail(&w, SQLITE_IOERR_TRUNCATE);
-        is_good = copy_fail(&s, &w, SQLITE_IOERR, error);
-    }
-    is_good = is_good && copy_into(c, &s, &w, error);
+    is_good = is_good && (c->fd < 0 || copy_into(c, &s, &w, error));
     *is_untouched = source_is_untouched(&s);
     source_close(&s);
     c->size = w.size;
@@ -437,7 +432,7 @@ static bool copy_once(struct sqlite_copy *c, bool *is_untouched, GError **error)
 }
 
 /* A program that started in the middle is met at most a few times. */
-bool sqlite_copy_run(struct sqlite_copy *c, GError **error)
+static bool copy_untouched(struct sqlite_copy *c, GError **error)
 {
     for (int i = 0; i < TRIES; i++) {
         g_autoptr(GError) problem = NULL;
@@ -451,20 +446,21 @@ bool sqlite_copy_run(struct sqlite_copy *c, GError **error)
         }
     }
     g_set_error(error, EF_ERROR, EF_ERROR_RETRY,
-                "%s was changed while it was copied, although no program seemed to use it: try "
-                "again",
+                "%s was changed while it was read, although no program seemed to use it: try again",
                 c->path);
     return false;
+}
+
+bool sqlite_copy_run(struct sqlite_copy *c, GError **error)
+{
+    g_assert(c->fd >= 0);
+    return copy_untouched(c, error);
 }
 
 bool sqlite_copy_ask(const char *path, struct sqlite_copy_query *queries, size_t count,
                      GError **error)
 {
-    struct source s;
-    bool is_good = source_open(&s, path, error);
+    struct sqlite_copy c = {.path = path, .fd = -1, .queries = queries, .query_count = count};
 
-    for (size_t i = 0; is_good && i < count; i++)
-        is_good = source_ask(&s, &queries[i], error);
-    source_close(&s);
-    return is_good;
+    return copy_untouched(&c, error);
 }

@@ -44,7 +44,8 @@ struct sqlite_copy {
  * or there is no room; those of progress. */
 bool sqlite_copy_run(struct sqlite_copy *c, GError **error);
 
-/* Only answers the queries, all of one moment. Errors: as above. */
+/* Only answers the queries, all of one moment; of several calls each has a moment of its own.
+ * Errors: as above. */
 bool sqlite_copy_ask(const char *path, struct sqlite_copy_query *queries, size_t count,
                      GError **error);
 

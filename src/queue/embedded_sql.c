@@ -24,6 +24,7 @@
 #include "common/clock.h"
 #include "common/error.h"
 #include "common/rfc3339.h"
+#include "common/sqlite_uri.h"
 #include "common/wal_keeper.h"
 
 #include <errno.h>
@@ -283,12 +284,8 @@ static int query_integer(sqlite3 *db, const char *sql, int64_t *value)
  * must be closed by the caller, after an error as well. */
 static int connect_file(const struct embedded *e, int flags, sqlite3 **db)
 {
-    g_autofree char *wal = g_strconcat(e->path, "-wal", NULL);
-    g_autofree char *escaped = g_uri_escape_string(e->path, "/", TRUE);
     /* A doctor's look at a folder at rest must leave nothing behind, not even an empty log. */
-    bool is_at_rest = e->is_read_only && file_size(wal) <= 0;
-    g_autofree char *uri = g_strdup_printf("file:%s%s%s", g_path_is_absolute(e->path) ? "//" : "",
-                                           escaped, is_at_rest ? "?immutable=1" : "");
+    g_autofree char *uri = e->is_read_only ? sqlite_reader_uri(e->path, NULL) : sqlite_uri(e->path);
     int rc = sqlite3_open_v2(uri, db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI, NULL);
 
     if (rc != SQLITE_OK)

@@ -19,6 +19,7 @@
 #include "common/error.h"
 #include "common/fault_point.h"
 #include "common/log.h"
+#include "common/sqlite_uri.h"
 #include "common/wal_keeper.h"
 
 #include "sqlite_schema.h"
@@ -131,15 +132,8 @@ bool store_sqlite_write(struct store_sqlite *s, store_sqlite_body body, void *us
  * belong to a newer program, or to none of ours. NULL on error. */
 static struct store_db *open_untouched(const char *path, GError **error)
 {
-    g_autofree char *log = g_strconcat(path, "-wal", NULL);
-    g_autofree char *absolute = g_canonicalize_filename(path, NULL);
-    g_autofree char *uri = g_filename_to_uri(absolute, NULL, error);
-    g_autofree char *name = NULL;
+    g_autofree char *name = sqlite_reader_uri(path, NULL);
 
-    if (uri == NULL)
-        return NULL;
-    /* Without a log file nobody is writing, so the file can be taken as it lies there. */
-    name = g_strconcat(uri, access(log, F_OK) == 0 ? "" : "?immutable=1", NULL);
     return store_db_open(name, path, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, error);
 }
 

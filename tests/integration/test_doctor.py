@@ -1,11 +1,14 @@
 """The doctor finds what is wrong with a data folder, names it, and changes nothing."""
 import json
 import os
+import re
 import shutil
 import sqlite3
+import subprocess
 
 import pytest
-from conftest import event, run
+from backups import needs_strace, strace
+from conftest import BINARY, ROOT, event, run
 from server import Server
 
 CAMPAIGN = {"id": "all", "name": "all", "rules": {"event_type": ["purchase"]}}
@@ -135,6 +138,58 @@ def test_books_that_do_not_add_up_are_found(folder):
 def test_a_folder_that_is_not_there_yet_is_no_problem(tmp_path):
     code, findings = doctor(tmp_path / "nowhere")
     assert code == 0 and findings["data"][0][0] == "warning"
+
+
+def test_an_empty_folder_is_no_problem_and_one_that_lost_its_databases_is(tmp_path):
+    code, findings = doctor(tmp_path)
+    assert code == 0 and findings["data"][0][0] == "warning" and not problems(findings)
+    assert "disk" in findings
+    for name in ("eventflow.db-wal", "queue.db-wal", "eventflow.db", "queue.db"):
+        (tmp_path / name).write_text("")
+        assert doctor(tmp_path)[0] == 65, name
+        (tmp_path / name).unlink()
+
+
+def test_a_process_whose_lock_file_was_deleted_is_seen(make_server):
+    server = make_server()
+    (server.folder / "eventflow.lock").unlink()
+    code, findings = doctor(server.folder)
+    assert code == 0 and findings["lock"][0][0] == "warning"
+    assert "lock file was deleted" in findings["lock"][0][1]
+    assert server.stop() == 0
+    assert doctor(server.folder)[1]["lock"] == [("ok", "no process has run on it yet")]
+
+
+def test_troubleshooting_has_a_row_for_whatever_the_doctor_sends_there():
+    table = (ROOT / "docs/troubleshooting.md").read_text()
+    for row in ("PROBLEM `books`", "PROBLEM `pair`", "database is locked", "older schema",
+                "PROBLEM `disk`, `file system`", "warning `lock`", "`exit 65` naming a file"):
+        assert row in table, row
+
+
+@needs_strace
+def test_beside_a_program_the_log_is_read_also_while_it_is_empty(folder, make_server):
+    """Else what the program commits meanwhile would look like damage."""
+    server = make_server(folder=folder.name)
+    for name in ("queue.db", "eventflow.db"):
+        assert (folder / f"{name}-wal").exists()
+    assert (folder / "queue.db-wal").stat().st_size == 0, "the test is worth nothing"
+    opened = folder.parent / "opened"
+    result = strace("-y", "-o", opened, "-e", "trace=openat", command=["doctor", "--data", folder])
+    assert result.returncode == 0, result.stdout
+    # Each reader's first look at its log; whoever takes the file as it lies makes none.
+    reads = len(re.findall(r'queue\.db", O_RDONLY.*O_NOFOLLOW', opened.read_text()))
+    logs = len(re.findall(r'queue\.db-(?:shm|wal)"', opened.read_text()))
+    assert reads > 0 and logs >= reads, opened.read_text()
+    assert server.stop() == 0
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+@pytest.mark.parametrize("flags", [[], ["--json"], ["--help"]])
+def test_findings_that_nobody_gets_are_no_success(folder, flags):
+    with open("/dev/full", "w") as full:
+        result = subprocess.run([BINARY, "doctor", "--data", folder, *flags], stdout=full)
+    assert result.returncode == 74
 
 
 # What a value of each column is changed to, in a row that has it. meta of queue.db is left out:

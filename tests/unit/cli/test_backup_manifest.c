@@ -123,6 +123,9 @@ static void test_what_is_missing_or_wrong_is_damage(void)
         {"\"size\":4096", "\"size\":0   "},
         {"\"made_at\":\"2", "\"made_at\":\"x"},
         {"\"members\":[{", "\"nembers\":[{"},
+        /* One more than a quarter of the range: sums of such numbers would overflow. */
+        {"\"accepted\":100", "\"accepted\":2305843009213693952"},
+        {"\"retrying\":2", "\"retrying\":9223372036854775807"},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(pairs); i++) {
@@ -136,6 +139,36 @@ static void test_what_is_missing_or_wrong_is_damage(void)
     }
 }
 
+static void test_the_largest_numbers_do_not_overflow(void)
+{
+    g_autoptr(GString) text = written();
+    struct backup_manifest m;
+
+    g_string_replace(text, "\"accepted\":100", "\"accepted\":2305843009213693951", 1);
+    g_string_replace(text, "\"retrying\":2", "\"retrying\":2305843009213693951", 1);
+    seal(text);
+    backup_manifest_init(&m);
+    g_assert_true(backup_manifest_read(&m, slice_of(text->str, text->len), NULL));
+    g_assert_cmpint(backup_manifest_waiting(&m), ==, INT64_MAX / 2 - 1 - 90);
+    g_assert_false(backup_manifest_adds_up(&m));
+    backup_manifest_done(&m);
+}
+
+static void test_books_add_up_when_every_message_has_one_end_or_waits(void)
+{
+    struct backup_manifest m;
+
+    fill(&m);
+    g_assert_true(backup_manifest_adds_up(&m));
+    m.accepted = m.position;
+    g_assert_true(backup_manifest_adds_up(&m));
+    m.accepted--;
+    g_assert_false(backup_manifest_adds_up(&m));
+    fill(&m);
+    m.processed++;
+    g_assert_false(backup_manifest_adds_up(&m));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -145,5 +178,9 @@ int main(int argc, char **argv)
                     test_a_newer_format_is_newer_whatever_else_it_has);
     g_test_add_func("/backup_manifest/what_is_missing_or_wrong_is_damage",
                     test_what_is_missing_or_wrong_is_damage);
+    g_test_add_func("/backup_manifest/the_largest_numbers_do_not_overflow",
+                    test_the_largest_numbers_do_not_overflow);
+    g_test_add_func("/backup_manifest/books_add_up_when_every_message_has_one_end_or_waits",
+                    test_books_add_up_when_every_message_has_one_end_or_waits);
     return g_test_run();
 }
