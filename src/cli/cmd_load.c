@@ -21,13 +21,15 @@
 #include "cli/options.h"
 #include "common/clock.h"
 
-#define LOAD_DURATION_MS   10000    /* when neither --duration nor --events is given */
-#define LOAD_SPARE_FILES   64       /* descriptors beside those of the connections */
-#define LOAD_LEAD_US       1000     /* from now to the first event of the schedule */
-#define LOAD_LIVE_US       1000000  /* between two live lines */
-#define LOAD_LOOK_US       50000    /* between two looks whether the threads are over */
-#define LOAD_BOOKS_LOOK_US 10000    /* the same for the server's books */
-#define LOAD_STUCK_US      30000000 /* without any progress of the books: no use to wait longer */
+#define LOAD_DURATION_MS   10000        /* when neither --duration nor --events is given */
+#define LOAD_SPARE_FILES   64           /* descriptors beside those of the connections */
+#define LOAD_LEAD_US       1000         /* from now to the first event of the schedule */
+#define LOAD_LIVE_US       1000000      /* between two live lines */
+#define LOAD_LOOK_US       50000        /* between two looks whether the threads are over */
+#define LOAD_BOOKS_LOOK_US 10000        /* the same for the server's books */
+#define LOAD_CONNECT_US    5000000      /* for all connections of all threads, before the run */
+#define LOAD_DRAIN_US      10000000     /* for the last answers, unless --timeout is shorter */
+#define LOAD_AWAY_US       5000000      /* without any connection: the server is gone */
 #define LOAD_EVENTS_MAX    999999999999 /* twelve digits, as an event's number has */
 
 /* Filled by the table below. */
@@ -38,6 +40,7 @@ struct load_flags {
     int64_t duration_ms;
     int64_t events;
     int64_t rate;
+    int64_t timeout_ms;
     int64_t batch;
     char *duplicates;
     char *mix;
@@ -48,6 +51,8 @@ struct load_flags {
     bool quiet;
 };
 
+/* --timeout is one for answers and for progress: whoever cannot wait for one cannot for the other.
+ */
 static const struct config_setting LOAD_FLAGS[] = {
     {.name = "url",
      .type = CONFIG_TEXT,
@@ -77,6 +82,13 @@ static const struct config_setting LOAD_FLAGS[] = {
      .max = 1000000,
      .help = "Events a second, on a schedule that does not wait (0: full speed)",
      .offset = offsetof(struct load_flags, rate)},
+    {.name = "timeout",
+     .type = CONFIG_DURATION,
+     .fallback = "30s",
+     .min = 100,
+     .max = 3600000,
+     .help = "Longest wait for an answer, or for any progress at all",
+     .offset = offsetof(struct load_flags, timeout_ms)},
     {.name = "batch",
      .type = CONFIG_INTEGER,
      .fallback = "1",
@@ -116,7 +128,7 @@ static const struct config_setting LOAD_FLAGS[] = {
     {.name = "wait",
      .type = CONFIG_BOOL,
      .fallback = "true",
-     .help = "Wait until all is processed (--wait=false: do not)",
+     .help = "Wait until all is processed (this is the default; --wait=false: do not)",
      .offset = offsetof(struct load_flags, wait)},
     {.name = "json",
      .type = CONFIG_BOOL,
@@ -139,11 +151,15 @@ struct load {
     struct client *client;        /* for the books; NULL: they are not read */
     struct load_books books;      /* at the start */
     struct load_result result;
-    struct load_totals before;      /* at the last live line */
-    struct load_books books_before; /* the same */
-    int64_t live_us;                /* when it was drawn; monotonic */
-    sigset_t signals;               /* those that end the run */
-    bool has_line;                  /* a live line stands on the terminal */
+    struct load_totals before; /* at the last live line */
+    struct load_pace pace;     /* of the books, for the live line */
+    int64_t live_us;           /* when it was drawn; monotonic, as those below */
+    uint64_t accepted;         /* events, at the last look */
+    int64_t moved_us;          /* when that grew last */
+    int64_t ended_us;          /* when the end was wanted, or all was over; 0: not yet */
+    bool is_stuck;             /* it did not grow for --timeout, and nothing else ends the run */
+    sigset_t signals;          /* those that end the run */
+    bool has_line;             /* a live line stands on the terminal */
 };
 
 /* ---- live line ------------------------------------------------------------------------------- */
@@ -165,13 +181,14 @@ static void load_read_totals(const struct load *l, struct load_totals *totals)
         load_totals_add(totals, load_worker_counts(l->workers[i]));
 }
 
-/* Redrawn on a terminal; in a file a line each, unless a script reads the report. */
+/* Redrawn on a terminal, and cut at its edge: a line that wraps could not be redrawn. In a file a
+ * line each, unless a script reads the report. Source: xterm's control sequences, DECAWM. */
 static void load_print_live(struct load *l, const char *text)
 {
     bool is_terminal = isatty(STDERR_FILENO) == 1;
 
     if (is_terminal)
-        fprintf(stderr, "\r\033[K%s", text);
+        fprintf(stderr, "\r\033[K\033[?7l%s\033[?7h", text);
     else if (!l->flags.json)
         fprintf(stderr, "%s\n", text);
     fflush(stderr);
@@ -193,22 +210,20 @@ static void load_show_live(struct load *l)
     g_autoptr(GString) text = g_string_new(NULL);
     g_autofree struct load_totals *now = NULL;
     struct load_books books;
-    int64_t done = -1;
+    double pace = -1;
     double seconds = (double)(now_us - l->live_us) / G_USEC_PER_SEC;
 
     if (l->flags.quiet || now_us - l->live_us < LOAD_LIVE_US)
         return;
     now = g_new(struct load_totals, 1);
     load_read_totals(l, now);
-    if (l->client != NULL && load_books_read(l->client, &books)) {
-        done = load_books_done(&books) - load_books_done(&l->books_before);
-        l->books_before = books;
-    }
+    if (l->client != NULL && load_books_read(l->client, &books))
+        pace = load_pace_of(&l->pace, &books, clock_monotonic_us()); /* reading takes its time */
     g_string_append_printf(text, "%5.0f s  ", (double)(now_us - l->run.start_us) / G_USEC_PER_SEC);
     if (load_is_over(l))
-        load_report_waiting(text, seconds, done, l->books_before.waiting);
+        load_report_waiting(text, pace, l->pace.books.waiting);
     else
-        load_report_live(text, seconds, now, &l->before, done);
+        load_report_live(text, seconds, now, &l->before, pace);
     load_print_live(l, text->str);
     l->before = *now;
     l->live_us = now_us;
@@ -235,20 +250,67 @@ static void load_set_times(struct load *l)
     l->run.end_us = planned_us > 0 ? l->run.start_us + (int64_t)planned_us : INT64_MAX;
 }
 
+/* Whatever the reason, the first one counts. */
+static void load_stop(struct load *l)
+{
+    atomic_store(&l->run.is_stopping, true);
+    if (l->ended_us == 0)
+        l->ended_us = clock_monotonic_us();
+}
+
+/* A number of events is no end if the server takes none of them: one that is full or silent would
+ * be asked for ever. Any other run ends by the clock. */
+static bool load_is_stuck(struct load *l)
+{
+    int64_t now_us = clock_monotonic_us();
+    uint64_t accepted = 0;
+
+    if (l->run.end_us < INT64_MAX)
+        return false;
+    for (uint64_t i = 0; i < l->run.threads; i++)
+        accepted += atomic_load(&load_worker_counts(l->workers[i])->accepted);
+    if (accepted > l->accepted)
+        l->moved_us = now_us;
+    l->accepted = accepted;
+    return now_us - l->moved_us > l->run.timeout_us;
+}
+
+/* Until the threads are over, which somebody may want early. */
+static void load_watch(struct load *l)
+{
+    while (!load_is_over(l)) {
+        if (load_sleep(l, LOAD_LOOK_US)) {
+            l->result.is_interrupted = true;
+            load_stop(l);
+        } else if (!l->result.is_interrupted && load_is_stuck(l)) {
+            l->is_stuck = true;
+            load_stop(l);
+        }
+        load_show_live(l);
+    }
+    if (l->ended_us == 0)
+        l->ended_us = clock_monotonic_us();
+}
+
+/* The moment that the rates are counted to: the last answer, but not before the planned end, or the
+ * end that somebody wanted. A server that falls silent half-way so gets half of its rate. */
+static int64_t load_until(const struct load *l)
+{
+    bool is_cut = l->result.is_interrupted || l->is_stuck || atomic_load(&l->run.is_unreachable);
+    int64_t planned_us = l->run.end_us < INT64_MAX ? l->run.end_us : l->run.start_us;
+
+    return MAX(l->result.totals.last_us, is_cut ? MIN(l->ended_us, l->run.end_us) : planned_us);
+}
+
 /* From the first thread's start to the last one's end, with a live line meanwhile. */
 static void load_send(struct load *l)
 {
     for (uint64_t i = 0; i < l->run.threads; i++)
         load_worker_start(l->workers[i]);
     l->live_us = l->run.start_us;
-    l->books_before = l->books;
-    while (!load_is_over(l)) {
-        if (load_sleep(l, LOAD_LOOK_US)) {
-            atomic_store(&l->run.is_stopping, true);
-            l->result.is_interrupted = true;
-        }
-        load_show_live(l);
-    }
+    l->moved_us = l->run.start_us;
+    l->pace = (struct load_pace){.books = l->books, .at_us = l->run.start_us};
+    load_watch(l);
     for (uint64_t i = 0; i < l->run.threads; i++) {
         int64_t user_us;
         int64_t system_us;
@@ -259,8 +321,7 @@ static void load_send(struct load *l)
         l->result.system_us += system_us;
     }
     load_read_totals(l, &l->result.totals);
-    l->result.seconds =
-        (double)(MAX(l->result.totals.last_us, l->run.start_us) - l->run.start_us) / G_USEC_PER_SEC;
+    l->result.seconds = (double)(load_until(l) - l->run.start_us) / G_USEC_PER_SEC;
 }
 
 /* Until the server has an outcome for everything; it may have other clients, so nothing more than
@@ -279,7 +340,7 @@ static void load_await_books(struct load *l)
             r->has_books = true;
             r->books = load_books_since(&books, &l->books);
             r->processed_seconds =
-                (double)(clock_monotonic_us() - l->run.start_us) / G_USEC_PER_SEC;
+                MAX(r->seconds, (double)(clock_monotonic_us() - l->run.start_us) / G_USEC_PER_SEC);
             r->is_settled =
                 books.waiting == 0 || load_books_done(&r->books) >= (int64_t)r->totals.events;
         }
@@ -287,8 +348,9 @@ static void load_await_books(struct load *l)
             moved_us = now_us;
         done = load_books_done(&r->books);
         load_show_live(l);
-        if (r->is_settled || now_us - moved_us > LOAD_STUCK_US)
-            return;
+        if (r->is_settled || r->is_interrupted || l->is_stuck ||
+            now_us - moved_us > l->run.timeout_us)
+            return; /* of a run that was cut short one look is enough */
     } while (!load_sleep(l, LOAD_BOOKS_LOOK_US));
     r->is_interrupted = true;
 }
@@ -308,13 +370,25 @@ static void load_print_report(struct load *l)
     fputs(out->str, stdout);
 }
 
-/* Both kinds of end have had their report by then. */
+/* What took too long took that long. */
+static int load_give_up(const struct load *l, const char *what)
+{
+    fprintf(stderr, "eventflow load: %s for %g s\n", what, (double)l->flags.timeout_ms / 1000.0);
+    return EXIT_CODE_UNAVAILABLE;
+}
+
+/* All kinds of end have had their report by then. A run that nobody cut short and that did not get
+ * to its end is no success, whatever the server answered. */
 static int load_exit_code(const struct load *l)
 {
     if (atomic_load(&l->run.is_unreachable)) {
         fprintf(stderr, "eventflow load: the server at %s is gone\n", l->flags.url);
         return EXIT_CODE_UNAVAILABLE;
     }
+    if (l->is_stuck)
+        return load_give_up(l, "no event was accepted");
+    if (l->client != NULL && !l->result.is_settled && !l->result.is_interrupted)
+        return load_give_up(l, "not everything was processed, and nothing more");
     return load_totals_failed(&l->result.totals) > 0 ? EXIT_CODE_DATA : EXIT_CODE_OK;
 }
 
@@ -405,12 +479,9 @@ static uint64_t load_plan_events(const struct load *l)
     return count;
 }
 
-/* Connections stand before the clock starts, so that connecting is in no latency. */
-static bool load_connect(struct load *l, GError **error)
+/* All but the times, which begin when the connections stand. */
+static void load_plan(struct load *l)
 {
-    if (!load_target_connect(&l->target, l->flags.url, error))
-        return false;
-    load_open_books(l);
     l->run.target = &l->target;
     l->run.events = l->events;
     l->run.connections = (uint64_t)l->flags.connections;
@@ -418,9 +489,25 @@ static bool load_connect(struct load *l, GError **error)
     l->run.batch = (uint64_t)l->flags.batch;
     l->run.rate = (double)l->flags.rate;
     l->run.events_max = load_plan_events(l);
+    l->run.timeout_us = l->flags.timeout_ms * 1000;
+    l->run.drain_us = MIN(l->run.timeout_us, LOAD_DRAIN_US);
+    l->run.away_us = LOAD_AWAY_US;
+}
+
+/* Connections stand before the clock starts, so that connecting is in no latency. They share one
+ * deadline: each of 64 threads with one of its own would take minutes. */
+static bool load_connect(struct load *l, GError **error)
+{
+    int64_t until_us;
+
+    if (!load_target_connect(&l->target, l->flags.url, error))
+        return false;
+    load_open_books(l);
+    load_plan(l);
     l->workers = g_new0(struct load_worker *, l->run.threads);
+    until_us = clock_monotonic_us() + LOAD_CONNECT_US;
     for (uint64_t i = 0; i < l->run.threads; i++) {
-        l->workers[i] = load_worker_new(&l->run, i, error);
+        l->workers[i] = load_worker_new(&l->run, i, until_us, error);
         if (l->workers[i] == NULL)
             return false;
     }
@@ -430,7 +517,8 @@ static bool load_connect(struct load *l, GError **error)
 
 /* ---- the command ----------------------------------------------------------------------------- */
 
-/* Blocked before any thread starts, so that only load_sleep gets them. */
+/* Blocked before any load thread starts, so that only load_sleep gets them; not before, so that
+ * Ctrl-C ends a slow connect at once. */
 static void load_block_signals(struct load *l)
 {
     sigemptyset(&l->signals);
@@ -447,11 +535,11 @@ static int load_run(struct load *l)
 
     if (code != EXIT_CODE_OK)
         return code;
-    load_block_signals(l);
     if (!load_connect(l, &error)) {
         fprintf(stderr, "eventflow load: %s\n", error->message);
         return exit_code_of(error);
     }
+    load_block_signals(l);
     l->result.url = l->flags.url;
     l->result.run = &l->run;
     l->result.seed = (uint64_t)l->flags.seed;
@@ -486,14 +574,19 @@ static int run_load(int argc, const char *const *argv)
         .table = LOAD_FLAGS,
         .count = G_N_ELEMENTS(LOAD_FLAGS),
         .settings = &l->flags,
-        .notes = "With --rate the load is an open loop: every request has its time from the\n"
-                 "start on, whatever the server does, and its latency counts from that time. A\n"
-                 "server that stalls therefore shows it. At full speed (closed loop) each\n"
-                 "connection waits for its answer, latency counts from sending, and a request\n"
-                 "that is refused (503, 507) is sent again after the time the server asks for.\n"
-                 "Ctrl-C ends early, with the report.\n\n"
-                 "Exit codes: 0 done, 64 wrong use, 65 some requests failed otherwise than with\n"
-                 "503, 69 cannot connect.\n"};
+        .notes =
+            "With --rate the load is an open loop: every request has its time from the\n"
+            "start on, whatever the server does, and its latency counts from that time. A\n"
+            "server that stalls therefore shows it. A refused request (503, 507) is not sent\n"
+            "again and has no latency. At full speed (closed loop) each connection waits for\n"
+            "its answer, latency counts from sending, and a refused request is sent again\n"
+            "after the time the server asks for. Either way a request that gets no answer is\n"
+            "in the latency with the time it waited.\n"
+            "The report goes to standard output, all other lines to standard error. Ctrl-C\n"
+            "ends early, with the report.\n\n"
+            "Exit codes: 0 done (or Ctrl-C), 64 wrong use, 65 some requests failed otherwise\n"
+            "than with 503, 69 cannot connect, the server went away, or for --timeout it\n"
+            "accepted nothing (--events alone) or processed nothing of what was left (--wait).\n"};
     if (options_load(&l->options, argc, argv, &code))
         code = load_run(l);
     load_free(l);

@@ -22,7 +22,7 @@
 #include "common/config.h"
 #include "common/error.h"
 
-#define ANSWER_MS   1500 /* for one request; keys wait as long */
+#define ANSWER_MS   1500 /* for one request; a key waits for all three, 4.5 s at worst */
 #define PLAIN_WIDTH 100  /* columns without a terminal */
 
 /* Filled by the table below. */
@@ -88,6 +88,7 @@ static GString *top_get(struct top *t, const char *path, GError **error)
     return body;
 }
 
+/* Borrowed from text. */
 static struct slice top_slice(const GString *text)
 {
     return slice_of(text->str, text->len);
@@ -160,6 +161,8 @@ static struct top_view top_picture(const struct top *t, const char *time)
                              .is_live = t->screen.is_open};
 }
 
+/* Drawn after every wait, also after one that brought no sample: the window may have changed, and
+ * "no answer for N s" counts on. */
 static void top_draw(struct top *t)
 {
     g_autofree char *time = top_time();
@@ -239,6 +242,8 @@ static bool top_has_screen(void)
            !g_str_equal(term, "dumb");
 }
 
+/* A pipe gets one picture instead of sequences that move a cursor. The history is too large for the
+ * stack. */
 static int top_run(struct top *t)
 {
     g_autoptr(GError) error = NULL;

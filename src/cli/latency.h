@@ -4,7 +4,7 @@
  *     1 apart       2 apart         4 apart
  *
  * Log-linear: each power of two is cut into 64 equal parts, so a value is known to 1/64. Adding
- * costs a few nanoseconds and never allocates. Deliberately missing: taking values away.
+ * costs a few nanoseconds and never allocates.
  * Source: the idea is that of HdrHistogram (Gil Tene, 2012).
  */
 #ifndef CLI_LATENCY_H

@@ -27,4 +27,14 @@ struct load_books load_books_since(const struct load_books *later,
 /* Events with an outcome. */
 int64_t load_books_done(const struct load_books *books);
 
+/* The last good reading, and when it was made. */
+struct load_pace {
+    struct load_books books;
+    int64_t at_us; /* monotonic */
+};
+
+/* Events a second that got an outcome since the last good reading, which this one replaces.
+ * Negative: not known (the server's books began anew, or no time has passed). */
+double load_pace_of(struct load_pace *p, const struct load_books *books, int64_t now_us);
+
 #endif

@@ -3,6 +3,10 @@
  * Sockets are watched edge-triggered and never changed again. A request is one write and its answer
  * one read: an answer that has come whole is not read after, since nothing can follow it (requests
  * are not pipelined) and the end of a connection is an edge of its own.
+ *
+ * Each way a connection can end has one place: conn_fail (it never worked), conn_break (a request
+ * was on its way, or it ended between two), load_conn_close (all else). A server that is full is in
+ * all three: it hangs up at once, after a moment, or answers 503 to what was sent in between.
  */
 #include "cli/load_conn.h"
 
@@ -79,24 +83,30 @@ void load_conn_close(struct load_worker *w, struct load_conn *c, int64_t delay_u
     c->resume_us = clock_monotonic_us() + delay_us;
 }
 
-/* The answer will never come: what became of the request is not known. */
-static void conn_break(struct load_worker *w, struct load_conn *c, _Atomic uint64_t *counter)
-{
-    bool was_busy = c->state == LOAD_CONN_BUSY;
-
-    if (was_busy)
-        load_count(counter, 1);
-    load_conn_close(w, c, was_busy ? CONN_REOPEN_US : 0);
-}
-
-/* ---- connecting ------------------------------------------------------------------------------ */
-
 /* Running out of descriptors or of local ports is counted here as well. */
 static void conn_fail(struct load_worker *w, struct load_conn *c)
 {
     load_count(&w->counts.connect_errors, 1);
     load_conn_close(w, c, CONN_REOPEN_US);
 }
+
+/* The answer will never come: what became of the request is not known, but that it had not ended
+ * until now is. Between two requests a server may hang up, and nothing is lost; on a connection
+ * that never gave an answer it says that it is full, and at once would be too soon to ask again. */
+static void conn_break(struct load_worker *w, struct load_conn *c, _Atomic uint64_t *counter)
+{
+    if (c->state == LOAD_CONN_BUSY) {
+        load_count(counter, 1);
+        latency_add(&w->counts.latency, clock_monotonic_us() - c->from_us);
+        load_conn_close(w, c, CONN_REOPEN_US);
+    } else if (c->is_proven) {
+        load_conn_close(w, c, 0);
+    } else {
+        conn_fail(w, c);
+    }
+}
+
+/* ---- connecting ------------------------------------------------------------------------------ */
 
 /* sent_us is borrowed for the time-out of the connect. */
 void load_conn_open(struct load_worker *w, struct load_conn *c)
@@ -118,16 +128,19 @@ void load_conn_open(struct load_worker *w, struct load_conn *c)
         return;
     }
     c->sent_us = clock_monotonic_us();
+    c->is_proven = false;
     conn_set(w, c, LOAD_CONN_CONNECTING);
 }
 
-/* An event without EPOLLOUT and without an error is none for a socket that connects. */
+/* An event without EPOLLOUT and without an error is none for a socket that connects. A server that
+ * speaks or hangs up before it was asked anything is full; its edge does not come again. */
 static void conn_finish_connect(struct load_worker *w, struct load_conn *c, uint32_t events)
 {
     int problem = 0;
     socklen_t size = sizeof(problem);
 
-    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &problem, &size) != 0 || problem != 0) {
+    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &problem, &size) != 0 || problem != 0 ||
+        (events & (EPOLLIN | EPOLLRDHUP)) != 0) {
         conn_fail(w, c);
     } else if ((events & EPOLLOUT) != 0) {
         w->reached_us = clock_monotonic_us();
@@ -249,6 +262,7 @@ static void conn_finish(struct load_worker *w, struct load_conn *c)
     bool is_refused = c->answer.status == 503 || c->answer.status == 507;
 
     conn_count_answer(w, c, now_us);
+    c->is_proven = true;
     conn_forget_exchange(c);
     if (is_refused && w->run->rate <= 0)
         conn_pause(w, c, now_us);
@@ -353,9 +367,9 @@ void load_conn_sweep(struct load_worker *w, struct load_conn *c, int64_t now_us)
             load_conn_open(w, c);
         else
             conn_set(w, c, LOAD_CONN_IDLE);
-    } else if (c->state == LOAD_CONN_BUSY && now_us - c->sent_us > LOAD_TIMEOUT_US) {
+    } else if (c->state == LOAD_CONN_BUSY && now_us - c->sent_us > w->run->timeout_us) {
         conn_break(w, c, &w->counts.timeouts);
-    } else if (c->state == LOAD_CONN_CONNECTING && now_us - c->sent_us > LOAD_TIMEOUT_US) {
+    } else if (c->state == LOAD_CONN_CONNECTING && now_us - c->sent_us > w->run->timeout_us) {
         conn_fail(w, c);
     }
 }

@@ -27,6 +27,7 @@ struct load_conn {
     int fd;           /* -1 in CLOSED */
     bool is_queued;   /* stands in the worker's list of idle ones, perhaps out of date */
     bool is_retry;    /* request is to be sent again */
+    bool is_proven;   /* has given an answer since it was opened */
     uint64_t request; /* number within the lane, of what is on its way */
     uint32_t count;   /* events in it */
     int64_t from_us;  /* where its latency counts from */
@@ -57,6 +58,7 @@ struct load_worker {
     size_t retries;     /* connections with is_retry */
     int64_t reached_us; /* when a connection stood last */
     int64_t swept_us;   /* when all connections were looked at last */
+    bool is_away;       /* counted in run->threads_away */
     int epoll_fd;
     char *head; /* of every request, up to the length */
     size_t head_size;

@@ -20,6 +20,7 @@
 #define LOAD_MIX_MAX         16    /* types in a mix */
 #define LOAD_TYPE_MAX        64    /* bytes of a type's name */
 #define LOAD_REPEAT_DISTANCE 65536 /* a duplicate repeats one of that many events before it */
+#define LOAD_REPEAT_STEPS    1000  /* from duplicate to duplicate; then the lane's first event */
 
 struct load_events_options {
     const char *mix;               /* "purchase=70,signup=20"; a name alone weighs 1 */

@@ -2,6 +2,10 @@
  *
  * Latencies are kept in microseconds and shown in milliseconds. The report always says from which
  * moment they count, because the two ways cannot be compared.
+ *
+ * "failed" is what makes the exit code 65: other statuses than a success or 503, and requests
+ * without a usable answer. 503 is left out, since a server that defends itself does what it should;
+ * requests that were cut short by somebody are left out, since nobody knows.
  */
 #include "cli/load_report.h"
 
@@ -9,6 +13,7 @@
 
 #include "common/json.h"
 
+/* p95 is the SLO of many, p99.9 what a page of a thousand requests shows. */
 static const struct {
     const char *title; /* for people */
     const char *key;   /* in JSON */
@@ -36,6 +41,7 @@ void load_totals_add(struct load_totals *totals, const struct load_counts *count
     totals->unsent += read_count(&counts->unsent);
     totals->lost += read_count(&counts->lost);
     totals->timeouts += read_count(&counts->timeouts);
+    totals->unanswered += read_count(&counts->unanswered);
     totals->bad_answers += read_count(&counts->bad_answers);
     totals->connect_errors += read_count(&counts->connect_errors);
     for (size_t i = 0; i < LOAD_STATUS_END; i++)
@@ -45,6 +51,7 @@ void load_totals_add(struct load_totals *totals, const struct load_counts *count
     latency_merge(&totals->latency, &counts->latency);
 }
 
+/* A server that says "later" has kept its promise. */
 uint64_t load_totals_refused(const struct load_totals *totals)
 {
     return totals->statuses[503] + totals->statuses[507];
@@ -83,7 +90,7 @@ static double percentile_ms(const struct latency *l, double share)
 
 /* Counts of trouble are those of the interval, so that one can see when it began and ended. */
 void load_report_live(GString *out, double seconds, const struct load_totals *now,
-                      const struct load_totals *before, int64_t done)
+                      const struct load_totals *before, double pace)
 {
     g_autofree struct latency *recent = g_new0(struct latency, 1);
     uint64_t refused = load_totals_refused(now) - load_totals_refused(before);
@@ -94,10 +101,13 @@ void load_report_live(GString *out, double seconds, const struct load_totals *no
     latency_subtract(recent, &before->latency);
     g_string_append_printf(out, "accepted %.0f/s",
                            rate_of(now->accepted - before->accepted, seconds));
-    if (done >= 0)
-        g_string_append_printf(out, "  processed %.0f/s", rate_of((uint64_t)done, seconds));
-    g_string_append_printf(out, "  p50 %.2f ms  p99 %.2f ms", percentile_ms(recent, 0.5),
-                           percentile_ms(recent, 0.99));
+    if (pace >= 0)
+        g_string_append_printf(out, "  processed %.0f/s", pace);
+    if (recent->count > 0)
+        g_string_append_printf(out, "  p50 %.2f ms  p99 %.2f ms", percentile_ms(recent, 0.5),
+                               percentile_ms(recent, 0.99));
+    else
+        g_string_append(out, "  no answers");
     if (refused > 0)
         g_string_append_printf(out, "  refused %" PRIu64, refused);
     if (failed > 0)
@@ -105,12 +115,11 @@ void load_report_live(GString *out, double seconds, const struct load_totals *no
 }
 
 /* When the sending is over, its numbers would all be 0. */
-void load_report_waiting(GString *out, double seconds, int64_t done, int64_t waiting)
+void load_report_waiting(GString *out, double pace, int64_t waiting)
 {
     g_string_append(out, "all sent, waiting for the server");
-    if (done >= 0)
-        g_string_append_printf(out, ": processed %.0f/s, %" PRId64 " events left",
-                               rate_of((uint64_t)done, seconds), waiting);
+    if (pace >= 0)
+        g_string_append_printf(out, ": processed %.0f/s, %" PRId64 " events left", pace, waiting);
 }
 
 /* ---- for people ------------------------------------------------------------------------------ */
@@ -148,9 +157,13 @@ static void append_processed(GString *out, const struct load_result *r)
                                r->books.waiting);
 }
 
-/* The second line is never left out. */
+/* The second line is left out only with the first: 0.00 ms would be a lie. */
 static void append_latency(GString *out, const struct load_result *r)
 {
+    if (r->totals.latency.count == 0) {
+        g_string_append(out, "latency    none was measured\n");
+        return;
+    }
     g_string_append(out, "latency    ");
     for (size_t i = 0; i < G_N_ELEMENTS(PERCENTILES); i++)
         g_string_append_printf(out, "%s%s %.2f", i > 0 ? "  " : "", PERCENTILES[i].title,
@@ -168,10 +181,11 @@ static void append_trouble(GString *out, const struct load_totals *t)
         uint64_t count;
     } lines[] = {
         {"connections that could not be made", t->connect_errors},
-        {"requests whose connection broke", t->lost},
-        {"requests without an answer in time", t->timeouts},
-        {"answers that could not be read", t->bad_answers},
-        {"events that were due and never sent (their wait is in the latency)", t->unsent},
+        {"requests whose connection broke (their wait is in the latency)", t->lost},
+        {"requests without an answer in time (the same)", t->timeouts},
+        {"requests without an answer when the run was cut short (the same)", t->unanswered},
+        {"answers that could not be read (the same)", t->bad_answers},
+        {"events that were due and never sent (the same)", t->unsent},
     };
 
     for (size_t i = 300; i < LOAD_STATUS_END; i++)
@@ -279,6 +293,10 @@ static void put_books(struct json_writer *w, const struct load_result *r)
 static void put_latency(struct json_writer *w, const struct latency *l)
 {
     json_key(w, "latency_ms");
+    if (l->count == 0) {
+        json_add_null(w);
+        return;
+    }
     json_open_object(w);
     for (size_t i = 0; i < G_N_ELEMENTS(PERCENTILES); i++)
         json_put_number(w, PERCENTILES[i].key, percentile_ms(l, PERCENTILES[i].share));
@@ -295,8 +313,10 @@ static void put_totals(struct json_writer *w, const struct load_totals *t)
     put_count(w, "unsent_events", t->unsent);
     put_statuses(w, "refused", t, true);
     put_statuses(w, "failed", t, false);
-    put_count(w, "connection_errors", t->connect_errors + t->lost);
+    put_count(w, "connection_errors", t->connect_errors);
+    put_count(w, "lost_requests", t->lost);
     put_count(w, "timeouts", t->timeouts);
+    put_count(w, "unanswered_requests", t->unanswered);
     put_count(w, "bad_answers", t->bad_answers);
 }
 

@@ -21,6 +21,7 @@ struct load_totals {
     uint64_t unsent;   /* events */
     uint64_t lost;
     uint64_t timeouts;
+    uint64_t unanswered;
     uint64_t bad_answers;
     uint64_t connect_errors;
     uint64_t statuses[LOAD_STATUS_END];
@@ -34,12 +35,13 @@ struct load_result {
     const struct load_run *run;
     struct load_totals totals;
     uint64_t seed;
-    double seconds; /* from the start to the last answer */
+    double
+        seconds; /* from the start to the last answer, or to the planned end when that is later */
     bool is_interrupted;
     bool has_books;           /* the next four lines are known */
-    bool is_settled;          /* nothing was waiting at the end */
+    bool is_settled;          /* nothing was waiting at the end, or as much done as was sent */
     struct load_books books;  /* since the start */
-    double processed_seconds; /* from the start until nothing was waiting */
+    double processed_seconds; /* from the start until it was settled or given up; >= seconds */
     int64_t user_us;          /* processor time of the load threads */
     int64_t system_us;
 };
@@ -54,12 +56,12 @@ uint64_t load_totals_refused(const struct load_totals *totals);
 uint64_t load_totals_failed(const struct load_totals *totals);
 
 /* Appends the live line, without its end, of an interval of so many seconds. before: the totals at
- * its start. done: events with an outcome in it, -1: not known. */
+ * its start. pace: events a second that got an outcome; negative: not known. */
 void load_report_live(GString *out, double seconds, const struct load_totals *now,
-                      const struct load_totals *before, int64_t done);
+                      const struct load_totals *before, double pace);
 
 /* The same when all is sent and the server is waited for. */
-void load_report_waiting(GString *out, double seconds, int64_t done, int64_t waiting);
+void load_report_waiting(GString *out, double pace, int64_t waiting);
 
 /* Appends the report for people, and as one JSON object with a newline. */
 void load_report_text(GString *out, const struct load_result *r);

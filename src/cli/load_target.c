@@ -42,7 +42,8 @@ static bool target_has_space(const char *url)
     return false;
 }
 
-/* https gets its own message: it is the one mistake that looks right. */
+/* https gets its own message: it is the one mistake that looks right. Port 0 is refused here, since
+ * everything behind would take it for a URL without a port, which means 80. */
 bool load_target_init(struct load_target *t, const char *url, GError **error)
 {
     g_autoptr(GUri) uri = g_uri_parse(url, G_URI_FLAGS_ENCODED, NULL);
@@ -54,7 +55,7 @@ bool load_target_init(struct load_target *t, const char *url, GError **error)
                     "'%s': load speaks http only; point it behind the TLS proxy", url);
         return false;
     }
-    if (host == NULL || target_has_space(url) || host[0] == '\0' ||
+    if (host == NULL || g_uri_get_port(uri) == 0 || target_has_space(url) || host[0] == '\0' ||
         !g_str_equal(g_uri_get_scheme(uri), "http") || g_uri_get_query(uri) != NULL ||
         !target_take(t, uri)) {
         g_set_error(error, EF_ERROR, EF_ERROR_INPUT,
@@ -64,13 +65,15 @@ bool load_target_init(struct load_target *t, const char *url, GError **error)
     return true;
 }
 
+/* What init left behind, whether it went well or not. */
 void load_target_done(struct load_target *t)
 {
     g_clear_pointer(&t->host, g_free);
     g_clear_pointer(&t->path, g_free);
 }
 
-/* 0 or an errno. */
+/* 0 or an errno. Waiting here instead of leaving it to the first thread makes "cannot connect" an
+ * answer within seconds, with the reason, before anything was started. */
 static int target_try(const struct addrinfo *info)
 {
     int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -84,7 +87,7 @@ static int target_try(const struct addrinfo *info)
         problem = errno;
         if (problem == EINPROGRESS)
             problem = poll(&wait, 1, TARGET_CONNECT_MS) == 1 ? 0 : ETIMEDOUT;
-        if (problem == 0)
+        if (problem == 0) /* writable says only that it is over; this says how */
             getsockopt(fd, SOL_SOCKET, SO_ERROR, &problem, &size);
     }
     close(fd);

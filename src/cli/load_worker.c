@@ -18,22 +18,21 @@
 
 #define WORKER_EVENTS       256
 #define WORKER_ANSWER_SIZE  65536
-#define WORKER_CONNECT_US   5000000  /* for all connections together, before the run */
 #define WORKER_LATE_US      10000000 /* how long behind its end a schedule is still worked off */
-#define WORKER_DRAIN_US     10000000 /* for the last answers */
-#define WORKER_STOP_US      1000000  /* the same after Ctrl-C */
-#define WORKER_AWAY_US      5000000  /* without any connection: the server is gone */
-#define WORKER_SWEEP_US     1000000
-#define WORKER_DELAYED_US   10000  /* the same while connections wait to go on */
-#define WORKER_WAIT_US      100000 /* a wait is never longer: somebody may want the end */
-#define WORKER_CONNECTS_MAX 128    /* at a time: no more than any server's backlog */
+#define WORKER_STOP_US      1000000  /* for the last answers after Ctrl-C */
+#define WORKER_SWEEP_US     1000000  /* between two looks at time-outs */
+#define WORKER_DELAYED_US   10000    /* the same while connections wait to go on */
+#define WORKER_WAIT_US      100000   /* a wait is never longer: somebody may want the end */
+#define WORKER_CONNECTS_MAX 128      /* at a time: no more than any server's backlog */
 
 /* ---- schedule -------------------------------------------------------------------------------- */
 
-/* When a request is due. The product stays exact for years of events. */
+/* When a request is due: with its last event, so that none is sent ahead of its own timestamp. The
+ * product stays exact for years of events. */
 static int64_t worker_due(const struct load_worker *w, uint64_t request)
 {
-    double event = (double)((request * w->lane.count + w->lane.index) * w->run->batch);
+    uint64_t first = (request * w->lane.count + w->lane.index) * w->run->batch;
+    double event = (double)(MIN(first + w->run->batch, w->run->events_max) - 1);
 
     if (w->run->rate <= 0)
         return w->run->start_us;
@@ -140,22 +139,40 @@ static void worker_wait(struct load_worker *w, int64_t wait_us)
         load_conn_ready(w, events[i].data.ptr, events[i].events);
 }
 
-/* Rare while all goes well; every 10 ms while somebody waits for its time. */
+/* Rare while all goes well; every 10 ms while somebody waits for its time. Short time-outs are
+ * looked at more often, so that they are met at least by a quarter. */
 static void worker_sweep(struct load_worker *w, int64_t now_us)
 {
-    if (now_us - w->swept_us < (w->delayed > 0 ? WORKER_DELAYED_US : WORKER_SWEEP_US))
+    int64_t calm_us = MIN(WORKER_SWEEP_US, w->run->timeout_us / 4);
+
+    if (now_us - w->swept_us < (w->delayed > 0 ? WORKER_DELAYED_US : calm_us))
         return;
     w->swept_us = now_us;
     for (size_t i = 0; i < w->conn_count; i++)
         load_conn_sweep(w, &w->conns[i], now_us);
 }
 
-/* A server that restarts is away for less; one that is gone would be tried for ever. */
+/* Counted once a thread, and taken back when it finds the server again. */
+static void worker_set_away(struct load_worker *w, bool is_away)
+{
+    if (is_away == w->is_away)
+        return;
+    w->is_away = is_away;
+    if (is_away)
+        atomic_fetch_add(&w->run->threads_away, 1);
+    else
+        atomic_fetch_sub(&w->run->threads_away, 1);
+}
+
+/* A server that restarts is away for less; one that is gone would be tried for ever. Only the last
+ * thread that sees none of it ends the run: a server too busy to take one thread's few connections
+ * may serve the others. */
 static void worker_watch_reach(struct load_worker *w, int64_t now_us)
 {
     if (w->connected > 0)
         w->reached_us = now_us;
-    else if (now_us - w->reached_us > WORKER_AWAY_US)
+    worker_set_away(w, now_us - w->reached_us > w->run->away_us);
+    if (w->is_away && atomic_load(&w->run->threads_away) == w->run->threads)
         atomic_store(&w->run->is_unreachable, true);
 }
 
@@ -173,12 +190,20 @@ static void worker_count_unsent(struct load_worker *w, int64_t now_us)
     }
 }
 
-/* Who is still without an answer when the time for the last ones is over. */
-static void worker_count_timeouts(struct load_worker *w)
+/* Who is still without an answer when the time for the last ones is over, or when somebody wanted
+ * the end: then they were not given their time and are no failure, but their age is known, too. */
+static void worker_count_unanswered(struct load_worker *w, int64_t now_us)
 {
-    if (worker_is_stopped(w))
-        return; /* they were not given their time */
-    load_count(&w->counts.timeouts, w->busy);
+    load_count(worker_is_stopped(w) ? &w->counts.unanswered : &w->counts.timeouts, w->busy);
+    for (size_t i = 0; i < w->conn_count; i++)
+        if (w->conns[i].state == LOAD_CONN_BUSY)
+            latency_add(&w->counts.latency, now_us - w->conns[i].from_us);
+}
+
+/* After Ctrl-C somebody sits there and waits. */
+static int64_t worker_drain_us(const struct load_worker *w)
+{
+    return worker_is_stopped(w) ? MIN(w->run->drain_us, WORKER_STOP_US) : w->run->drain_us;
 }
 
 /* Ends when nothing may be sent any more and the last answers are there, or had their time. */
@@ -197,11 +222,11 @@ static void worker_loop(struct load_worker *w)
         if (worker_may_send(w, now_us))
             drain_until_us = INT64_MAX;
         else
-            drain_until_us = MIN(
-                drain_until_us, now_us + (worker_is_stopped(w) ? WORKER_STOP_US : WORKER_DRAIN_US));
+            drain_until_us = MIN(drain_until_us, now_us + worker_drain_us(w));
     }
+    worker_set_away(w, true); /* those that still try must not wait for this one */
     worker_count_unsent(w, now_us);
-    worker_count_timeouts(w);
+    worker_count_unanswered(w, now_us);
 }
 
 /* The processor time is read at the end, from inside: nobody else can ask for one thread. */
@@ -236,10 +261,8 @@ static void worker_await_connects(struct load_worker *w, size_t opened, int64_t 
 }
 
 /* A server's backlog must hold them, so they come in portions. */
-static void worker_connect(struct load_worker *w)
+static void worker_connect(struct load_worker *w, int64_t until_us)
 {
-    int64_t until_us = clock_monotonic_us() + WORKER_CONNECT_US;
-
     for (size_t i = 0; i < w->conn_count; i++) {
         load_conn_open(w, &w->conns[i]);
         if ((i + 1) % WORKER_CONNECTS_MAX == 0)
@@ -276,7 +299,8 @@ static void worker_make_head(struct load_worker *w)
 
 /* A lane may get no connection only if there are more threads than connections, which is refused
  * before. */
-struct load_worker *load_worker_new(struct load_run *run, uint64_t index, GError **error)
+struct load_worker *load_worker_new(struct load_run *run, uint64_t index, int64_t until_us,
+                                    GError **error)
 {
     struct load_worker *w = g_new0(struct load_worker, 1);
 
@@ -297,7 +321,7 @@ struct load_worker *load_worker_new(struct load_run *run, uint64_t index, GError
         load_worker_free(w);
         return NULL;
     }
-    worker_connect(w);
+    worker_connect(w, until_us);
     return w;
 }
 

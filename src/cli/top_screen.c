@@ -1,3 +1,10 @@
+/* Taking the terminal and giving it back.
+ *
+ * Signals and keys come through one poll(): nothing is done in a handler, so each way out (a key, a
+ * signal, a terminal that is gone, Ctrl-Z) runs through the same code, which restores what was
+ * there. Each picture is one write, drawn over the one before. Deliberately missing: curses, whose
+ * database of terminals is not needed for six sequences that all of today's terminals know.
+ */
 #include "cli/top_screen.h"
 
 #include <errno.h>
@@ -31,6 +38,7 @@ static void print(const char *text, size_t size)
     }
 }
 
+/* Asked again at each SIGWINCH; serial lines and some test tools report 0 columns. */
 static void measure(struct top_screen *s)
 {
     struct winsize size;
@@ -54,6 +62,7 @@ static void take_terminal(const struct top_screen *s)
     print(ENTER, strlen(ENTER));
 }
 
+/* In reverse. */
 static void give_terminal(const struct top_screen *s)
 {
     print(LEAVE, strlen(LEAVE));
@@ -146,6 +155,8 @@ static bool is_quit_key(short events)
     return memchr(keys, 'q', (size_t)got) != NULL || memchr(keys, 'Q', (size_t)got) != NULL;
 }
 
+/* Rounded up to whole milliseconds: rounded down it would wake early and spin until the time. A
+ * terminal that is gone wakes it at once, through its end of file. */
 enum top_event top_screen_wait(struct top_screen *s, int64_t until_us)
 {
     for (;;) {

@@ -1,3 +1,11 @@
+/* The picture of "eventflow top", drawn line by line into a text.
+ *
+ *   label(12) value(10) sparkline(what is left) note(38)
+ *
+ * Every row is put together from left to right and cut at the window's edge by put(), so no row has
+ * to know the width. Values are what the last step says, sparklines one character a step. What is
+ * not known ("-", a gap) is told apart from 0: a server that was not asked has not done nothing.
+ */
 #include "cli/top_view.h"
 
 #include <string.h>
@@ -13,6 +21,7 @@
 
 enum style { STYLE_PLAIN, STYLE_TITLE, STYLE_DIM, STYLE_BAD, STYLE_SPARK };
 
+/* Parameters of SGR (ECMA-48, 8.3.117): the basic ones, which follow the terminal's own theme. */
 static const char *const style_codes[] = {
     [STYLE_TITLE] = "1", [STYLE_DIM] = "2", [STYLE_BAD] = "1;31", [STYLE_SPARK] = "36"};
 
@@ -44,6 +53,7 @@ static void put(struct line *l, enum style style, const char *text)
 static void put_format(struct line *l, enum style style, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Longer than the window is allowed: put() cuts. */
 static void put_format(struct line *l, enum style style, const char *format, ...)
 {
     g_autofree char *text = NULL;
@@ -55,6 +65,7 @@ static void put_format(struct line *l, enum style style, const char *format, ...
     put(l, style, text);
 }
 
+/* Lines below the window are counted on, too, so that whoever writes need not ask. */
 static void end_line(struct line *l, const struct top_view *v)
 {
     if (l->lines > 0)
@@ -89,6 +100,8 @@ static char *rate_text(double value)
     return g_strconcat(count, "/s", NULL);
 }
 
+/* About three digits in the unit that people would say, from a sync's microseconds to a server's
+ * age in hours. Negative: unknown. */
 /* Owned by caller. */
 static char *duration_text(double seconds)
 {
@@ -106,6 +119,8 @@ static char *duration_text(double seconds)
                            (double)((int64_t)seconds % 3600 / 60));
 }
 
+/* Shares of the largest one, not of a fixed limit: the shape is what tells, the number stands
+ * beside it. A gap is no low value. */
 void top_sparkline(const double *values, int count, bool is_utf8, GString *out)
 {
     static const char *const blocks[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
@@ -123,6 +138,7 @@ void top_sparkline(const double *values, int count, bool is_utf8, GString *out)
 
 /* ---- history --------------------------------------------------------------------------------- */
 
+/* Sixty samples are moved once a second: a ring would be quicker and harder to read. */
 void top_history_add(struct top_history *h, const struct top_sample *sample)
 {
     if (h->count == TOP_HISTORY) {
@@ -132,11 +148,13 @@ void top_history_add(struct top_history *h, const struct top_sample *sample)
     h->samples[h->count++] = *sample;
 }
 
+/* 0 is the newest one. NULL: not so many have been taken yet. */
 static const struct top_sample *sample_at(const struct top_history *h, int back)
 {
     return h->count > back ? &h->samples[h->count - 1 - back] : NULL;
 }
 
+/* All from the books, which a restart does not set back. */
 static int64_t total_of(const struct top_sample *s, enum top_rate rate)
 {
     const int64_t totals[TOP_RATES] = {[TOP_ACCEPTED] = s->received,
@@ -148,6 +166,7 @@ static int64_t total_of(const struct top_sample *s, enum top_rate rate)
     return totals[rate];
 }
 
+/* By the time that has passed and not by the interval: an answer may have been late. */
 double top_rate_at(const struct top_history *h, enum top_rate rate, int step)
 {
     const struct top_sample *now = sample_at(h, step);
@@ -157,6 +176,13 @@ double top_rate_at(const struct top_history *h, enum top_rate rate, int step)
         return -1;
     return top_growth((double)total_of(before, rate), (double)total_of(now, rate)) /
            ((double)(now->at_us - before->at_us) / G_USEC_PER_SEC);
+}
+
+/* The counters and histograms of /metrics begin at 0 with the process: two samples of different
+ * ones have nothing in common, also when the new one has counted past the old one by now. */
+static bool is_same_process(const struct top_sample *a, const struct top_sample *b)
+{
+    return a->started_seconds == b->started_seconds;
 }
 
 /* Answers to POST /events with a status, per second in the last step. */
@@ -169,7 +195,7 @@ static double status_rate(const struct top_history *h, const struct top_status *
     if (before == NULL || now->at_us <= before->at_us)
         return 0;
     for (int i = 0; i < before->status_count; i++)
-        if (before->statuses[i].status == status->status)
+        if (is_same_process(before, now) && before->statuses[i].status == status->status)
             was = before->statuses[i].count;
     return top_growth(was, status->count) / ((double)(now->at_us - before->at_us) / G_USEC_PER_SEC);
 }
@@ -177,16 +203,19 @@ static double status_rate(const struct top_history *h, const struct top_status *
 /* Picks a histogram out of a sample. */
 typedef const struct top_histogram *(*histogram_fn)(const struct top_sample *s);
 
+/* The wait for the disk that is in every answer. */
 static const struct top_histogram *commit_of(const struct top_sample *s)
 {
     return &s->commit;
 }
 
+/* The same for what the worker writes. */
 static const struct top_histogram *settle_of(const struct top_sample *s)
 {
     return &s->settle;
 }
 
+/* What a user of the results notices. */
 static const struct top_histogram *lag_of(const struct top_sample *s)
 {
     return &s->lag;
@@ -195,12 +224,15 @@ static const struct top_histogram *lag_of(const struct top_sample *s)
 /* Over some steps that end `step` samples before the newest one; negative: nothing happened. */
 static double p99_at(const struct top_history *h, histogram_fn pick, int step, int steps)
 {
+    static const struct top_histogram none = {0};
     const struct top_sample *now = sample_at(h, step);
     int back = MIN(step + steps, h->count - 1);
+    const struct top_sample *before;
 
     if (now == NULL || back <= step)
         return -1;
-    return top_quantile(pick(sample_at(h, back)), pick(now), 0.99);
+    before = sample_at(h, back);
+    return top_quantile(is_same_process(before, now) ? pick(before) : &none, pick(now), 0.99);
 }
 
 /* ---- rows ------------------------------------------------------------------------------------ */
@@ -208,23 +240,28 @@ static double p99_at(const struct top_history *h, histogram_fn pick, int step, i
 /* Gives the value of a step, negative for none. */
 typedef double (*series_fn)(const struct top_history *h, int which, int step);
 
+/* The first sample of a run has no step before it, so a rate has one value less than the others. */
 static double series_rate(const struct top_history *h, int which, int step)
 {
     return top_rate_at(h, (enum top_rate)which, step);
 }
 
+/* A state and no growth: the sample itself is the value. */
 static double series_waiting(const struct top_history *h, int which, int step)
 {
     (void)which;
     return h->count > step ? (double)sample_at(h, step)->waiting : -1;
 }
 
+/* The same. */
 static double series_memory(const struct top_history *h, int which, int step)
 {
     (void)which;
     return h->count > step ? sample_at(h, step)->memory_bytes : -1;
 }
 
+/* Step by step, so that one slow second can be seen; the number beside it looks further back, since
+ * a p99 of one second would jump. */
 static double series_sync(const struct top_history *h, int which, int step)
 {
     (void)which;
@@ -252,6 +289,7 @@ static void put_row(struct line *l, const struct top_view *v, const char *label,
     put(l, STYLE_PLAIN, "  ");
 }
 
+/* Failures that nobody has replayed are the one total that asks for something. */
 static void put_rate_row(struct line *l, const struct top_view *v, const char *label,
                          enum top_rate rate)
 {
@@ -266,6 +304,8 @@ static void put_rate_row(struct line *l, const struct top_view *v, const char *l
     end_line(l, v);
 }
 
+/* How long is shown beside how many: a short queue that stands still is worse than a long one that
+ * moves. */
 static void put_waiting_row(struct line *l, const struct top_view *v)
 {
     const struct top_sample *s = sample_at(v->history, 0);
@@ -303,6 +343,7 @@ static void put_refused_row(struct line *l, const struct top_view *v)
     end_line(l, v);
 }
 
+/* From the disk outwards: what a client waits for, what the worker waits for, what comes of it. */
 static void put_sync_row(struct line *l, const struct top_view *v)
 {
     g_autofree char *sync = duration_text(p99_at(v->history, commit_of, 0, TOP_WINDOW));
@@ -314,6 +355,7 @@ static void put_sync_row(struct line *l, const struct top_view *v)
     end_line(l, v);
 }
 
+/* The gauges of the process. */
 static void put_memory_row(struct line *l, const struct top_view *v)
 {
     const struct top_sample *s = sample_at(v->history, 0);
@@ -355,6 +397,7 @@ static void put_campaigns(struct line *l, const struct top_view *v)
     }
 }
 
+/* The age is left out while the server is away: it may be another process that comes back. */
 static void put_head(struct line *l, const struct top_view *v)
 {
     const struct top_sample *s = sample_at(v->history, 0);
@@ -374,6 +417,8 @@ static void put_head(struct line *l, const struct top_view *v)
     end_line(l, v);
 }
 
+/* In the order in which an event meets them; what says that something is wrong stands in the middle
+ * of the screen, also of a small one. */
 static void put_rows(struct line *l, const struct top_view *v)
 {
     put_rate_row(l, v, "accepted", TOP_ACCEPTED);
@@ -388,6 +433,7 @@ static void put_rows(struct line *l, const struct top_view *v)
     put_campaigns(l, v);
 }
 
+/* Without a sample there is the head alone, which then says why. */
 void top_view_render(const struct top_view *v, GString *out)
 {
     struct line l = {.out = out,
@@ -407,6 +453,7 @@ void top_view_render(const struct top_view *v, GString *out)
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
+/* All that were counted since the process began, by status. */
 static void put_json_refused(const struct top_view *v, struct json_writer *w)
 {
     const struct top_sample *s = sample_at(v->history, 0);
@@ -422,6 +469,7 @@ static void put_json_refused(const struct top_view *v, struct json_writer *w)
     json_close_object(w);
 }
 
+/* Named for what it is: a look at the newest matches, no total. */
 static void put_json_campaigns(const struct top_view *v, struct json_writer *w)
 {
     const struct top_sample *s = sample_at(v->history, 0);
@@ -448,6 +496,7 @@ static void put_json_known(struct json_writer *w, const char *name, double value
         json_add_number(w, value);
 }
 
+/* Totals and rates side by side; all seconds are seconds and all sizes bytes, as in /metrics. */
 void top_view_json(const struct top_view *v, GString *out)
 {
     static const char *const names[TOP_RATES][2] = {

@@ -28,7 +28,7 @@ struct top_history {
 struct top_view {
     const struct top_history *history;
     const char *url;
-    const char *time; /* of the newest sample, for people */
+    const char *time; /* of the drawing, for people: it goes on while the server is away */
     const char *away; /* why the server does not answer; NULL: it does */
     double away_seconds;
     double now_seconds; /* since 1970, for the server's age */

@@ -180,6 +180,27 @@ static void test_duplicates_repeat_an_earlier_event_of_the_lane(void)
     load_events_free(e);
 }
 
+/* Duplicates of duplicates of duplicates: far on in such a run nearly every chain is too long, and
+ * then it is the first event that comes again. Nothing in the result but its cost would tell. */
+static void test_chains_of_duplicates_have_an_end(void)
+{
+    struct load_events_options o = options();
+    const struct load_lane lane = {.index = 1, .count = 3, .batch = 10};
+    struct load_events *e;
+    int first = 0;
+
+    o.duplicates_per_10000 = 9999;
+    e = make(&o);
+    for (uint64_t i = 0; i < 1000; i++) {
+        bool is_duplicate;
+
+        first += load_events_pick(e, &lane, UINT64_C(999999000000) + i, &is_duplicate) == 10;
+    }
+    g_assert_cmpint(first, >, 800);
+    g_assert_cmpint(first, <, 1000);
+    load_events_free(e);
+}
+
 static void test_without_duplicates_no_number_comes_twice(void)
 {
     struct load_events_options o = options();
@@ -246,6 +267,8 @@ int main(int argc, char **argv)
     g_test_add_func("/load_event/the_mix_is_kept", test_the_mix_is_kept);
     g_test_add_func("/load_event/duplicates_repeat_an_earlier_event_of_the_lane",
                     test_duplicates_repeat_an_earlier_event_of_the_lane);
+    g_test_add_func("/load_event/chains_of_duplicates_have_an_end",
+                    test_chains_of_duplicates_have_an_end);
     g_test_add_func("/load_event/without_duplicates_no_number_comes_twice",
                     test_without_duplicates_no_number_comes_twice);
     g_test_add_func("/load_event/refuses_a_mix_that_is_none", test_refuses_a_mix_that_is_none);

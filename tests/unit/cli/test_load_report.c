@@ -22,6 +22,8 @@ static struct load_result *make_result(struct load_run *run)
     r->totals.statuses[507] = 1;
     r->totals.statuses[400] = 2;
     r->totals.lost = 3;
+    r->totals.connect_errors = 5;
+    r->totals.unanswered = 8; /* of a run that was cut short: no failures */
     latency_add(&r->totals.latency, 1500);
     return r;
 }
@@ -55,6 +57,9 @@ static void test_json_is_one_object_with_all_numbers(void)
         json_integer(json_get(json_get(json, SLICE("failed")), SLICE("400")), 2, 2, &value));
     g_assert_cmpint(json_get(json, SLICE("processed"))->type, ==, JSON_NULL);
     g_assert_true(json_integer(json_get(json, SLICE("accepted_per_second")), 450, 450, &value));
+    g_assert_true(json_integer(json_get(json, SLICE("connection_errors")), 5, 5, &value));
+    g_assert_true(json_integer(json_get(json, SLICE("lost_requests")), 3, 3, &value));
+    g_assert_true(json_integer(json_get(json, SLICE("unanswered_requests")), 8, 8, &value));
     g_assert_true(slice_equal(json_get(json_get(json, SLICE("latency_ms")), SLICE("p99"))->text,
                               SLICE("1.5")));
     arena_done(&a);
@@ -74,7 +79,29 @@ static void test_text_says_where_latency_counts_from(void)
     g_assert_null(strstr(closed->str, "intended"));
     g_assert_nonnull(strstr(open->str, "status 503"));
     g_assert_nonnull(strstr(open->str, "connection broke"));
+    g_assert_nonnull(strstr(open->str, "8 requests without an answer when the run was cut short"));
     g_assert_null(strstr(open->str, "processed"));
+}
+
+/* 0.00 ms would be the best server there is. */
+static void test_nothing_measured_is_no_latency_of_zero(void)
+{
+    struct load_run run;
+    g_autofree struct load_result *r = make_result(&run);
+    g_autofree struct load_totals *before = g_new0(struct load_totals, 1);
+    g_autoptr(GString) out = g_string_new(NULL);
+
+    r->totals.latency = (struct latency){0};
+    load_report_text(out, r);
+    g_assert_nonnull(strstr(out->str, "latency    none was measured\n"));
+    g_assert_null(strstr(out->str, "p50"));
+    g_assert_null(strstr(out->str, "intended"));
+    g_string_truncate(out, 0);
+    load_report_json(out, r);
+    g_assert_nonnull(strstr(out->str, "\"latency_ms\":null"));
+    g_string_truncate(out, 0);
+    load_report_live(out, 1, before, before, -1);
+    g_assert_cmpstr(out->str, ==, "accepted 0/s  no answers");
 }
 
 static void test_live_line_is_about_the_interval(void)
@@ -89,9 +116,22 @@ static void test_live_line_is_about_the_interval(void)
     latency_add(&now->latency, 100);
     now->accepted = 1500;
     now->statuses[503] = 4;
-    load_report_live(out, 0.5, now, before, 200);
+    load_report_live(out, 0.5, now, before, 400);
     g_assert_cmpstr(out->str, ==,
                     "accepted 1000/s  processed 400/s  p50 0.10 ms  p99 0.10 ms  refused 4");
+}
+
+/* What the server did not say is not shown, instead of a 0. */
+static void test_waiting_line_has_what_is_known(void)
+{
+    g_autoptr(GString) out = g_string_new(NULL);
+
+    load_report_waiting(out, -1, 7);
+    g_assert_cmpstr(out->str, ==, "all sent, waiting for the server");
+    g_string_truncate(out, 0);
+    load_report_waiting(out, 400, 7);
+    g_assert_cmpstr(out->str, ==,
+                    "all sent, waiting for the server: processed 400/s, 7 events left");
 }
 
 static void test_totals_are_sums(void)
@@ -101,12 +141,15 @@ static void test_totals_are_sums(void)
 
     load_count(&counts->accepted, 3);
     load_count(&counts->statuses[202], 1);
+    load_count(&counts->unanswered, 2);
     counts->last_us = 9;
     load_totals_add(totals, counts);
     counts->last_us = 5;
     load_totals_add(totals, counts);
     g_assert_cmpuint(totals->accepted, ==, 6);
     g_assert_cmpuint(totals->statuses[202], ==, 2);
+    g_assert_cmpuint(totals->unanswered, ==, 4);
+    g_assert_cmpuint(load_totals_failed(totals), ==, 0);
     g_assert_cmpint(totals->last_us, ==, 9);
 }
 
@@ -119,6 +162,10 @@ int main(int argc, char **argv)
                     test_json_is_one_object_with_all_numbers);
     g_test_add_func("/load_report/text_says_where_latency_counts_from",
                     test_text_says_where_latency_counts_from);
+    g_test_add_func("/load_report/nothing_measured_is_no_latency_of_zero",
+                    test_nothing_measured_is_no_latency_of_zero);
+    g_test_add_func("/load_report/waiting_line_has_what_is_known",
+                    test_waiting_line_has_what_is_known);
     g_test_add_func("/load_report/live_line_is_about_the_interval",
                     test_live_line_is_about_the_interval);
     g_test_add_func("/load_report/totals_are_sums", test_totals_are_sums);

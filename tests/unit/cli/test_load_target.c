@@ -42,6 +42,7 @@ static void test_refuses_what_it_cannot_load(void)
     expect_refused("http://example.org/?a=b", "no address");
     expect_refused("http://example.org/a b", "no address");
     expect_refused("http://example.org/a\r\nb", "no address");
+    expect_refused("http://example.org:0", "no address");
     expect_refused("", "no address");
 }
 

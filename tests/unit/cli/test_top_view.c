@@ -2,6 +2,11 @@
 
 #include <string.h>
 
+#define BOUNDS                                                                                     \
+    {                                                                                              \
+        0.001, 0.002, 0.004, G_MAXDOUBLE                                                           \
+    } /* seconds */
+
 /* Two samples a second apart, with every kind of number in them. */
 static struct top_history *two_samples(void)
 {
@@ -15,7 +20,7 @@ static struct top_history *two_samples(void)
                            .memory_bytes = 45.5 * 1024 * 1024,
                            .connections = 64,
                            .campaigns_active = 3,
-                           .commit = {{0.001, 0.002, 0.004, G_MAXDOUBLE}, {10, 20, 20, 20}, 4},
+                           .commit = {BOUNDS, {10, 20, 20, 20}, 4},
                            .statuses = {{202, 900}, {503, 5}},
                            .status_count = 2};
 
@@ -109,6 +114,21 @@ static void test_one_sample_has_no_rates(void)
     top_view_render(&v, out);
     assert_row(out->str, "accepted", "         -  ");
     assert_row(out->str, "sync p99", "         -  ");
+}
+
+/* A new process that has already counted past the old one: all that it counted is new. */
+static void test_nothing_is_taken_from_the_process_before(void)
+{
+    g_autofree struct top_history *h = two_samples();
+    g_autoptr(GString) out = g_string_new(NULL);
+    struct top_view v = view_of(h);
+
+    h->samples[0].commit = (struct top_histogram){BOUNDS, {0, 0, 199, 199}, 4};
+    h->samples[1].commit = (struct top_histogram){BOUNDS, {200, 200, 200, 200}, 4};
+    h->samples[1].started_seconds += 30;
+    top_view_render(&v, out);
+    assert_row(out->str, "sync p99", "990 us");
+    assert_row(out->str, "refused", "25/s");
 }
 
 static void test_a_server_that_is_away_is_told_above_the_last_numbers(void)
@@ -236,6 +256,8 @@ int main(int argc, char **argv)
     g_test_add_func("/top_view/every_number_stands_in_its_row",
                     test_every_number_stands_in_its_row);
     g_test_add_func("/top_view/one_sample_has_no_rates", test_one_sample_has_no_rates);
+    g_test_add_func("/top_view/nothing_is_taken_from_the_process_before",
+                    test_nothing_is_taken_from_the_process_before);
     g_test_add_func("/top_view/a_server_that_is_away_is_told_above_the_last_numbers",
                     test_a_server_that_is_away_is_told_above_the_last_numbers);
     g_test_add_func("/top_view/no_line_is_wider_than_the_window_and_none_too_many",
