@@ -24,25 +24,46 @@ struct disk_fault {
     int hits; /* calls that were made to fail, or would have been */
 };
 
-static struct disk_fault failing_write;
+/* The queue's own threads meet them too. */
+static GMutex disk_lock;
+static struct disk_fault failing_write; /* under disk_lock, like the next one */
 static struct disk_fault failing_sync;
+
+static void set_fault(struct disk_fault *fault, const char *suffix, int error)
+{
+    g_mutex_lock(&disk_lock);
+    *fault = (struct disk_fault){.suffix = suffix, .error = error};
+    g_mutex_unlock(&disk_lock);
+}
+
+static int hits_of(const struct disk_fault *fault)
+{
+    int hits;
+
+    g_mutex_lock(&disk_lock);
+    hits = fault->hits;
+    g_mutex_unlock(&disk_lock);
+    return hits;
+}
 
 static bool strikes(struct disk_fault *fault, int fd)
 {
     char link[64];
     char path[4096];
     ssize_t size;
+    int error = 0;
 
-    if (fault->suffix == NULL)
-        return false;
     g_snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
     size = readlink(link, path, sizeof(path) - 1);
     path[MAX(size, 0)] = '\0';
-    if (!g_str_has_suffix(path, fault->suffix))
-        return false;
-    fault->hits++;
-    errno = fault->error;
-    return fault->error != 0;
+    g_mutex_lock(&disk_lock);
+    if (fault->suffix != NULL && g_str_has_suffix(path, fault->suffix)) {
+        fault->hits++;
+        error = fault->error;
+    }
+    g_mutex_unlock(&disk_lock);
+    errno = error;
+    return error != 0;
 }
 
 ssize_t pwrite64(int fd, const void *bytes, size_t size, off64_t offset)
@@ -57,8 +78,8 @@ int fdatasync(int fd)
 
 static void disk_is_good(void)
 {
-    failing_write = (struct disk_fault){0};
-    failing_sync = (struct disk_fault){0};
+    set_fault(&failing_write, NULL, 0);
+    set_fault(&failing_sync, NULL, 0);
 }
 
 /* ---- helpers --------------------------------------------------------------------------------- */
@@ -242,7 +263,7 @@ static void assert_no_room_is_survived(int disk_error)
     struct world w = world_new();
 
     g_assert_cmpint(publish(w.q, 1, 100), ==, -1);
-    failing_write = (struct disk_fault){.suffix = "-wal", .error = disk_error};
+    set_fault(&failing_write, "-wal", disk_error);
     g_assert_cmpint(publish(w.q, 50, 1000), ==, EF_ERROR_FULL);
     g_assert_cmpint(publish(w.q, 5000, 2000), ==, EF_ERROR_FULL); /* larger than the page cache */
     g_assert_cmpint(last_seq(w.q), ==, 1);
@@ -272,16 +293,16 @@ static void assert_dead(struct world *w, int64_t acknowledged)
     g_autoptr(GPtrArray) problems = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GError) error = NULL;
 
-    failing_write = (struct disk_fault){.suffix = "queue.db-wal"}; /* only counts */
+    set_fault(&failing_write, "queue.db-wal", 0); /* only counts */
     g_assert_cmpint(publish(w->q, 1, 100), ==, EF_ERROR_FATAL);
     g_assert_cmpint(publish(w->q, 1, 100), ==, EF_ERROR_FATAL);
     g_assert_false(queue_check(w->q, QUEUE_CHECK_PING, problems, &error));
     g_assert_error(error, EF_ERROR, EF_ERROR_FATAL);
     g_assert_cmpint(last_seq(w->q), ==, acknowledged);
-    g_assert_cmpint(failing_write.hits, ==, 0);
-    failing_write = (struct disk_fault){.suffix = "queue.db"};
+    g_assert_cmpint(hits_of(&failing_write), ==, 0);
+    set_fault(&failing_write, "queue.db", 0);
     world_close(w);
-    g_assert_cmpint(failing_write.hits, ==, 0);
+    g_assert_cmpint(hits_of(&failing_write), ==, 0);
     disk_is_good();
     w->q = must_open(w->folder, false);
     g_assert_cmpint(last_seq(w->q), >=, acknowledged);
@@ -295,7 +316,7 @@ static void failed_write_is_fatal(void)
     struct world w = world_new();
 
     g_assert_cmpint(publish(w.q, 3, 100), ==, -1);
-    failing_write = (struct disk_fault){.suffix = "-wal", .error = EIO};
+    set_fault(&failing_write, "-wal", EIO);
     g_assert_cmpint(publish(w.q, 1, 100), ==, EF_ERROR_FATAL);
     assert_dead(&w, 3);
     world_free(&w);
@@ -306,9 +327,9 @@ static void failed_sync_is_fatal_and_never_retried(void)
     struct world w = world_new();
 
     g_assert_cmpint(publish(w.q, 3, 100), ==, -1);
-    failing_sync = (struct disk_fault){.suffix = "-wal", .error = EIO};
+    set_fault(&failing_sync, "-wal", EIO);
     g_assert_cmpint(publish(w.q, 1, 100), ==, EF_ERROR_FATAL);
-    g_assert_cmpint(failing_sync.hits, ==, 1);
+    g_assert_cmpint(hits_of(&failing_sync), ==, 1);
     disk_is_good();
     assert_dead(&w, 3);
     world_free(&w);
@@ -318,10 +339,10 @@ static void every_publish_is_synced(void)
 {
     struct world w = world_new();
 
-    failing_sync = (struct disk_fault){.suffix = "-wal"}; /* only counts */
+    set_fault(&failing_sync, "-wal", 0); /* only counts */
     for (int i = 1; i <= 5; i++) {
         g_assert_cmpint(publish(w.q, 10, 100), ==, -1);
-        g_assert_cmpint(failing_sync.hits, >=, i);
+        g_assert_cmpint(hits_of(&failing_sync), >=, i);
     }
     world_free(&w);
 }
@@ -333,11 +354,11 @@ static void failed_sync_of_a_checkpoint_is_fatal(void)
     int64_t acknowledged = 0;
     int code;
 
-    failing_sync = (struct disk_fault){.suffix = "queue.db", .error = EIO};
+    set_fault(&failing_sync, "queue.db", EIO);
     while ((code = publish(w.q, 1, QUEUE_MESSAGE_MAX)) == -1 && acknowledged < 200)
         acknowledged++;
     g_assert_cmpint(code, ==, EF_ERROR_FATAL);
-    g_assert_cmpint(failing_sync.hits, ==, 1);
+    g_assert_cmpint(hits_of(&failing_sync), ==, 1);
     disk_is_good();
     assert_dead(&w, acknowledged);
     world_free(&w);
