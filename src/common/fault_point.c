@@ -12,15 +12,19 @@
 
 #include <glib.h>
 
-/* One rule of EVENTFLOW_TEST_FAULT. passed is under the lock, the rest immutable after parsing. */
+/* One rule of EVENTFLOW_TEST_FAULT. passed and is_noted are under the lock, the rest is immutable
+ * after parsing. */
 struct fault_rule {
     char *name;
     char *subject; /* NULL = whatever it is */
-    enum { FAULT_FAIL, FAULT_KILL, FAULT_ABORT, FAULT_WAIT } action;
+    enum fault_action { FAULT_FAIL, FAULT_KILL, FAULT_ABORT, FAULT_WAIT } action;
     unsigned wait_ms;
     unsigned from, until; /* which passes it applies to, counted from 1 */
     unsigned passed;
+    bool is_noted;
 };
+
+static const char *const action_names[] = {"fail", "kill", "abort", "wait"}; /* by fault_action */
 
 /* Test builds only; see check.py for why it may be file-scope. */
 static GMutex fault_lock;
@@ -36,16 +40,16 @@ static void reject(const char *text)
 
 static void parse_action(struct fault_rule *rule, const char *text, const char *whole)
 {
-    static const char *const names[] = {"fail", "kill", "abort", "wait"};
     const char *at = strchr(text, '@');
     const char *colon = strchr(text, ':');
     size_t size = strcspn(text, ":@");
     char *end = NULL;
     unsigned i = 0;
 
-    while (i < G_N_ELEMENTS(names) && (strlen(names[i]) != size || strncmp(names[i], text, size)))
+    while (i < G_N_ELEMENTS(action_names) &&
+           (strlen(action_names[i]) != size || strncmp(action_names[i], text, size)))
         i++;
-    if (i == G_N_ELEMENTS(names))
+    if (i == G_N_ELEMENTS(action_names))
         reject(whole);
     rule->action = i;
     rule->wait_ms = colon != NULL ? (unsigned)strtoul(colon + 1, NULL, 10) : 0;
@@ -87,13 +91,14 @@ static void parse_rules(void)
 }
 
 /* One write with O_APPEND, so that processes do not mix their lines. */
-static void note_hit(const char *name)
+static void note(const char *name, const char *action)
 {
     const char *path = g_getenv("EVENTFLOW_TEST_FAULT_HITS");
-    g_autofree char *line = g_strdup_printf("%s\n", name);
+    g_autofree char *line =
+        g_strdup_printf("%s%s%s\n", name, action != NULL ? "!" : "", action != NULL ? action : "");
     int fd;
 
-    if (path == NULL || !g_hash_table_add(fault_names, (char *)(uintptr_t)name))
+    if (path == NULL)
         return;
     fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
     if (fd < 0 || write(fd, line, strlen(line)) < 0)
@@ -102,9 +107,9 @@ static void note_hit(const char *name)
 }
 
 /* The rule that applies to this pass, NULL when none does. Under fault_lock. */
-static const struct fault_rule *find_rule(const char *name, struct slice subject)
+static struct fault_rule *find_rule(const char *name, struct slice subject)
 {
-    const struct fault_rule *found = NULL;
+    struct fault_rule *found = NULL;
 
     for (guint i = 0; i < fault_rules->len; i++) {
         struct fault_rule *rule = &g_array_index(fault_rules, struct fault_rule, i);
@@ -119,15 +124,27 @@ static const struct fault_rule *find_rule(const char *name, struct slice subject
     return found;
 }
 
+/* Each point once, and each rule once when it applies: before it does, as that may be the end.
+ * Under fault_lock. */
+static void note_pass(const char *name, struct fault_rule *rule)
+{
+    if (g_hash_table_add(fault_names, (char *)(uintptr_t)name))
+        note(name, NULL);
+    if (rule != NULL && !rule->is_noted)
+        note(name, action_names[rule->action]);
+    if (rule != NULL)
+        rule->is_noted = true;
+}
+
 bool fault_point_pass(const char *name, struct slice subject)
 {
-    const struct fault_rule *rule;
+    struct fault_rule *rule;
 
     g_mutex_lock(&fault_lock);
     if (fault_rules == NULL)
         parse_rules();
-    note_hit(name);
     rule = find_rule(name, subject);
+    note_pass(name, rule);
     g_mutex_unlock(&fault_lock);
     if (rule == NULL)
         return false;

@@ -11,7 +11,8 @@
  *   store.settle.commit=wait:300@2+      300 ms, every time from the second on
  *
  * EVENTFLOW_TEST_FAULT_HITS names a file to which every process appends the name of each point when
- * it first passes it: the fault tests fail when a point in the sources was never passed.
+ * it first passes it, and name!action when a rule first applies there: the fault tests fail when a
+ * point in the sources was never passed, or a fault that they asked for never happened.
  */
 #ifndef COMMON_FAULT_POINT_H
 #define COMMON_FAULT_POINT_H

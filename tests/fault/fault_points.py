@@ -1,5 +1,6 @@
 """The named fault points of the sources, and which of them were passed. Test builds append the name
-of each point to $EVENTFLOW_TEST_FAULT_HITS when a process first passes it."""
+of each point to $EVENTFLOW_TEST_FAULT_HITS when a process first passes it, and name!action when a
+fault first happens there."""
 import os
 import re
 from pathlib import Path
@@ -17,7 +18,7 @@ def named_points():
 
 
 def hits():
-    """Names in the order in which processes met them; one may stand there often."""
+    """Names and faults in the order in which processes met them; one may stand there often."""
     path = Path(os.environ.get(HITS, "/nonexistent"))
     return path.read_text().split() if path.exists() else []
 

@@ -27,7 +27,8 @@ class Crowd:
 
     idle: connected, silent. trickle: a request's head comes a byte a second. post: each sends POSTs
     as fast as it is answered. flood: the same with a thousand events in each; heavy: with nearly a
-    mebibyte in each.
+    mebibyte in each. What it was answered is counted by status; 0 is the end of a connection that
+    waited for its answer, "closed" that of one on which nothing had been sent.
     """
 
     def __init__(self, port, kind, count):
@@ -69,8 +70,10 @@ class Figures:
 class Probe:
     """A healthy client on one connection in a process of its own.
 
-    POSTs events (path "/events") or GETs path; count requests (0: until told), pause seconds
-    between two.
+    POSTs events (path "/events") or GETs path; count requests (0: until told). pause 0: each is
+    sent when the last one was answered, and timed from then. Else one is due every pause seconds
+    whatever became of the last one, and timed from when it was due: who is late for one second is
+    late for all requests of that second.
     """
 
     def __init__(self, port, path, count=0, pause=0.0):
@@ -122,10 +125,8 @@ def rss_bytes(pid, name="VmRSS"):
 def judge(storm, *foreign):
     """The ledger finds nothing wrong. foreign: how the ids of events begin that were sent beside
     it."""
-    from ledger import verify
-    storm.stop_load()
-    verdict = verify(storm.ledger, storm.server.folder, url=storm.server.url,
-                     fault_log=storm.faults.path, foreign=foreign)
+    assert storm.server.is_running(), storm.server.tail()
+    verdict = storm.judge(*foreign)
     assert verdict.ok, str(verdict)
 
 
@@ -186,25 +187,27 @@ def read_answer(sock):
 
 
 def run_probe(port, path, count, pause):
-    """One request after the other; each is timed from the moment it was meant to be sent."""
+    """One request after the other; each is timed from when it was due (see Probe)."""
     stop = selectors.DefaultSelector()
     stop.register(sys.stdin, selectors.EVENT_READ)
     latencies, statuses, number = [], {}, 0
     sock = connect(port)
     get = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    due = time.perf_counter()
     while count == 0 or number < count:
         if count == 0 and stop.select(0):
             break
         request = post(f"probe-{os.getpid()}-{number}") if path == "/events" else get
-        began = time.perf_counter()
+        began = due if pause else time.perf_counter()
+        time.sleep(max(0.0, began - time.perf_counter()))
         sock.sendall(request)
         status, is_last = read_answer(sock)
         latencies.append(time.perf_counter() - began)
+        due += pause
         statuses[status] = statuses.get(status, 0) + 1
         number += 1
         if is_last:
             sock = connect(port)
-        time.sleep(pause)
     print(json.dumps({"latencies": latencies, "statuses": statuses}), flush=True)
 
 
@@ -272,7 +275,7 @@ class Poster:
 
     def __init__(self, port, socks, batch, size):
         self.port, self.batch, self.size, self.number = port, batch, size, 0
-        self.statuses, self.unsent = {}, {}
+        self.statuses, self.unsent, self.sizes = {}, {}, {}
         self.ready = selectors.DefaultSelector()
         for sock in socks:
             self.add(sock)
@@ -282,6 +285,7 @@ class Poster:
         self.number += self.batch
         ids = [f"crowd-{os.getpid()}-{self.number + n}" for n in range(self.batch)]
         self.unsent[sock] = post(*ids, size=self.size)
+        self.sizes[sock] = len(self.unsent[sock])
         self.ready.register(sock, selectors.EVENT_READ | selectors.EVENT_WRITE)
 
     def step(self):
@@ -292,17 +296,22 @@ class Poster:
                 except OSError as error:
                     if isinstance(error, BlockingIOError):
                         raise
-                    self.replace(key.fileobj, 0)
+                    self.replace(key.fileobj, self.end_of(key.fileobj))
 
     def serve(self, sock, mask):
         if mask & selectors.EVENT_READ:
             sock.settimeout(30)  # an answer is short and comes at once
             status, is_last = read_answer(sock)
+            status = status or self.end_of(sock)
             self.replace(sock, status) if is_last else self.next(sock, status)
         elif self.unsent[sock]:
             self.unsent[sock] = self.unsent[sock][sock.send(self.unsent[sock]):]
         else:
             self.ready.modify(sock, selectors.EVENT_READ)
+
+    def end_of(self, sock):
+        """What to call the end of a connection without an answer."""
+        return "closed" if len(self.unsent[sock]) == self.sizes[sock] else 0
 
     def next(self, sock, status):
         """On the same connection."""
@@ -314,7 +323,7 @@ class Poster:
         """On a new one; none when nobody listens any more."""
         self.statuses[status] = self.statuses.get(status, 0) + 1
         self.ready.unregister(sock)
-        del self.unsent[sock]
+        del self.unsent[sock], self.sizes[sock]
         sock.close()
         with contextlib.suppress(OSError):
             self.add(connect(self.port))

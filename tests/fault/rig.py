@@ -26,6 +26,7 @@ ARTIFACTS = Path(os.environ.get("EF_ARTIFACTS", FAULTS / "artifacts"))
 IS_SOAK = os.environ.get("EF_SOAK") == "1"
 READY_SECONDS = 1  # the promise for a start, whatever happened before
 EXIT_FATAL = 75
+ATTEMPTS_MAX = 3  # of one event, the default
 EXT4_SHUTDOWN, EXT4_SHUTDOWN_NO_FLUSH = 0x8004587D, 2
 CAMPAIGN = {"id": "all", "name": "all", "rules": {"event_type": ["purchase"]}}
 
@@ -53,10 +54,12 @@ class FaultServer(Server):
 
     def __init__(self, folder, *flags, binary=None, prefix=(), log=None, env=None):
         super().__init__(folder, *flags, env=env)
+        self.starts = 0
         self.binary, self.prefix = str(binary or servers.BINARY), list(prefix)
         self.log_path = Path(log) if log else self.log_path
 
     def start(self, wait=True):
+        self.starts += 1
         command = [*self.prefix, self.binary, "serve", "--listen", f"127.0.0.1:{self.port}",
                    "--metrics-listen", f"127.0.0.1:{self.metrics_port}", "--data",
                    str(self.folder), *self.flags]
@@ -339,39 +342,55 @@ class Storm:
         self.go_on()
         return self
 
-    def __exit__(self, *_):
-        self.stop_load()
-        if self.server.is_running():
-            self.server.kill()
+    def __exit__(self, kind, *_):
+        try:
+            self.stop_load(is_judged=kind is None)
+        finally:
+            if self.server.is_running():
+                self.server.kill()
 
-    def stop_load(self):
-        if self.is_loading:
-            self.is_loading = False
-            self.load.stop()
+    def stop_load(self, is_judged=True):
+        """No answer was wrong: good events are not refused for good, bad ones are."""
+        if not self.is_loading:
+            return
+        self.is_loading = False
+        counts = self.load.stop()
+        if is_judged:
+            assert counts["valid_rejected"] == counts["invalid_accepted"] == 0, counts
 
     def wait_for_progress(self, most=500):
         """Until some more events were acknowledged, how many is left to chance."""
         self.load.wait_for("acked", self.rng.randint(1, most))
 
-    def pause(self, most):
+    def pause(self, most, least=0.0):
         """A moment of chance, for faults that shall hit anything."""
-        time.sleep(self.rng.uniform(0, most))
+        time.sleep(self.rng.uniform(least, most))
 
-    def judge(self):
+    def may_fail(self):
+        """An event that is in hand at three ends in a row may be set aside as their cause."""
+        return {"crashed_the_worker": (self.server.starts - 1) // ATTEMPTS_MAX}
+
+    def judge(self, *foreign):
         """The load ends, everything accepted gets its end, and the ledger's verdict is returned."""
         from ledger import verify
         self.stop_load()
         if not self.server.is_running():
             self.server.start()
         return verify(self.ledger, self.server.folder, url=self.server.url,
-                      fault_log=self.faults.path)
+                      fault_log=self.faults.path, foreign=foreign, may_fail=self.may_fail())
 
     def judge_quickly(self):
         """The same without asking the server, for programs that may never come to an end."""
-        from ledger import verify
         self.stop_load()
         wait_until(lambda: self.server.summary()["queue_depth"] == 0, "an empty queue")
-        return verify(self.ledger, self.server.folder, fault_log=self.faults.path)
+        return self.judge_folder()
+
+    def judge_folder(self):
+        """The verdict on what is there, also when the program does not even start."""
+        from ledger import verify
+        self.stop_load(is_judged=False)
+        return verify(self.ledger, self.server.folder, fault_log=self.faults.path,
+                      may_fail=self.may_fail())
 
     def go_on(self):
         """The load again, after a verdict on the way."""

@@ -32,6 +32,7 @@
 
 #define RULES_MAX 16
 #define TEXT_MAX  4096
+#define ERRNO_MAX 4095
 
 enum shim_call { CALL_SYNC, CALL_WRITE, CALL_TRUNCATE, CALL_COUNT };
 
@@ -78,11 +79,16 @@ static int error_number(const char *text)
         const char *name;
         int number;
     } names[] = {{"EIO", EIO}, {"ENOSPC", ENOSPC}, {"EDQUOT", EDQUOT}, {"EROFS", EROFS}};
+    char *end = NULL;
+    long number;
 
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
         if (strcmp(names[i].name, text) == 0)
             return names[i].number;
-    return (int)strtol(text, NULL, 10);
+    number = strtol(text, &end, 10);
+    if (*end != '\0' || number <= 0 || number > ERRNO_MAX)
+        reject(text);
+    return (int)number;
 }
 
 static void read_option(struct shim_rule *rule, const char *word)

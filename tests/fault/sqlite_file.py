@@ -16,9 +16,29 @@ def varint(data, at):
     return value << 8 | data[at + 8], at + 9
 
 
+def cut(parts, first, size):
+    """The places of a range of bytes of a record that lies in these parts."""
+    for start, length in parts:
+        low, high = max(first, 0), min(first + size, length)
+        if low < high:
+            yield start + low, high - low
+        first -= length
+
+
+def values(record):
+    """(first byte, size) of each value in a record."""
+    head_size, i = varint(record, 0)
+    at = head_size
+    while i < head_size:
+        kind, i = varint(record, i)
+        size = FIXED_SIZES[kind] if kind < 12 else (kind - 12) // 2
+        yield at, size
+        at += size
+
+
 class SqliteFile:
-    """cells(table) gives, for each row that lies in one page, {column: (first byte, size)}.
-    The key of a table with a rowid is there, too."""
+    """cells(table) gives, for each row, {column: [(first byte, size), ...]}: a large value goes on
+    in other pages. The key of a table with a rowid is there, too."""
 
     def __init__(self, path):
         self.data = path.read_bytes()
@@ -53,20 +73,28 @@ class SqliteFile:
             if not is_index:
                 start = at
                 _, at = varint(self.data, at)
-                places[key] = (start, at - start)
-            if size <= self.page_size // 8:  # else a part of it may lie elsewhere
-                places.update((n, p) for n, p in zip(names, self.values(at)) if p[1] > 0)
+                places[key] = [(start, at - start)]
+            parts = list(self.parts(at, size, is_index))
+            record = b"".join(self.data[first:first + length] for first, length in parts)
+            places.update((name, list(cut(parts, *value)))
+                          for name, value in zip(names, values(record)) if value[1] > 0)
             yield places
 
-    def values(self, at):
-        """The place of each value of a record."""
-        head_size, i = varint(self.data, at)
-        value_at = at + head_size
-        while i < at + head_size:
-            kind, i = varint(self.data, i)
-            size = FIXED_SIZES[kind] if kind < 12 else (kind - 12) // 2
-            yield value_at, size
-            value_at += size
+    def parts(self, at, size, is_index):
+        """Where a record of that size lies: in the cell, and what has no room there in a chain of
+        pages of its own."""
+        usable = self.page_size - self.data[20]
+        least = (usable - 12) * 32 // 255 - 23
+        most = (usable - 12) * 64 // 255 - 23 if is_index else usable - 35
+        here = size if size <= most else least + (size - least) % (usable - 4)
+        here = here if here <= most else least
+        link = at + here
+        yield at, here
+        while size > here:
+            size -= here
+            page = (int.from_bytes(self.data[link:link + 4], "big") - 1) * self.page_size
+            link, here = page, min(size, usable - 4)
+            yield page + 4, here
 
     def leaf_cells(self, number):
         """Where the cells of all pages below this one begin, but for the inner ones."""

@@ -81,16 +81,19 @@ def test_no_duration_is_negative_and_no_id_stands_twice(make_server, clock):
         jump(server, clock, offset)
         send(server, f"after-{number}")
         send(server, "same")
+        server.send(event("same-0", payload={"conflict": number}))
         check_nothing_is_negative(server)
     summary = server.wait_idle()
     check_nothing_is_negative(server)
-    assert (summary["processed"], summary["duplicate"]) == (650, 250)
-    for table, file in (("processed_events", "eventflow.db"), ("raw_events", "queue.db")):
-        twice = f"SELECT seq FROM {table} GROUP BY seq HAVING count(*) > 1"
-        assert server.sql(twice, file=file) == []
+    assert (summary["processed"], summary["duplicate"], summary["failed"]) == (650, 250, 6)
+    # Nobody sent a correlation id: they were made, one for each event.
+    twice = "SELECT correlation_id FROM raw_events GROUP BY 1 HAVING count(DISTINCT event_id) > 1"
+    assert server.sql(twice, file="queue.db") == []
+    failures = [row[0] for row in server.sql("SELECT id FROM failed_events ORDER BY seq")]
+    assert failures == sorted(set(failures)) and len(failures) == 6
     assert server.sql("SELECT event_id FROM processed_events GROUP BY 1 HAVING count(*) > 1") == []
     seqs = server.sql("SELECT seq FROM raw_events ORDER BY seq", file="queue.db")
-    assert seqs == [(seq,) for seq in range(1, 901)]
+    assert seqs == [(seq,) for seq in range(1, 907)]
 
 
 def test_events_that_wait_while_the_clock_jumps_have_no_negative_age(make_server, clock):

@@ -11,6 +11,9 @@ from sqlite_file import SqliteFile
 
 EXIT_DATA = 65
 PLACES = rounds(2, 20)  # of each column
+LARGE = 512          # bytes: of a larger value each part is damaged, in whatever page it is
+TEXTS = {"long": 3000, "longer": 20000}  # bytes: within one page, and beyond
+PARTS_LEAST = 6
 # For people only, the program never reads them; their loss changes no answer.
 FREE = {"meta": {"name", "value"}, "migrations": {"name", "applied_at_us"}}
 
@@ -30,6 +33,10 @@ def fill(server):
     server.send(*events)
     server.send(*events[:20])
     server.send(*({**e, "payload": {"other": 1}} for e in events[:20]))
+    for name, size in TEXTS.items():
+        for letter in "ab":  # the second one fails as a conflict
+            server.send({"event_id": name, "event_type": "purchase",
+                         "payload": {"text": letter * size}})
     server.post("/events", events[0] | {"event_id": "traced"},
                 headers={"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"})
     server.wait_idle()
@@ -55,15 +62,18 @@ def test_nothing_is_said_about_clean_files(clean):
 
 
 def places_of(path, rng):
-    """Some places in each column of each table: (table, column, offset)."""
+    """Some places in each column of each table, and one in each part of what is large: (table,
+    column, offset)."""
     file = SqliteFile(path)
     for table in file.tables:
-        by_column = {}
+        small, large = {}, {}
         for cell in file.cells(table):
-            for column, place in cell.items():
-                by_column.setdefault(column, []).append(place)
-        for column, all_places in by_column.items():
-            for first, size in rng.sample(all_places, min(PLACES, len(all_places))):
+            for column, parts in cell.items():
+                is_large = sum(size for _, size in parts) > LARGE
+                (large if is_large else small).setdefault(column, []).extend(parts)
+        for column in sorted(small.keys() | large.keys()):
+            chosen, parts = large.get(column, []), small.get(column, [])
+            for first, size in chosen + rng.sample(parts, min(PLACES, len(parts))):
                 yield table, column, first + rng.randrange(size)
 
 
@@ -80,13 +90,15 @@ def test_a_flipped_bit_in_any_row_is_found(clean, tmp_path, name):
             file.seek(offset)
             byte = file.read(1)[0]
             file.seek(offset)
-            file.write(bytes([byte ^ 1 << offset % 7]))
+            file.write(bytes([byte ^ 1 << offset % 8]))
         result = examine(folder)
         seen.add((table, column))
         if result.returncode != EXIT_DATA or name not in result.stdout:
             unseen.add(f"{table}.{column}: byte {offset}, exit code {result.returncode}")
         shutil.rmtree(folder)
     places = [p for p in places_of(clean / name, rng) if p[1] not in FREE.get(p[0], ())]
+    bodies = [p for p in places if p[1] == "body"]
+    assert len(bodies) >= PLACES + PARTS_LEAST, f"no large rows: {bodies}"
     in_parallel(flip, places)
     assert len(seen) >= {"queue.db": 7, "eventflow.db": 40}[name], sorted(seen)
     assert not unseen, "not found: " + "; ".join(sorted(unseen))

@@ -46,7 +46,8 @@ def test_a_fault_at_each_point_loses_nothing(tmp_path, point, action):
     seed = start_seed(81)
     server = FaultServer(tmp_path / "data")
     rule = f"{point}={action}@{PASS.get(point, 3)}"
-    before = fault_points.hits().count(point)
+    fault = f"{point}!{action}"
+    before = fault_points.hits().count(fault)
     with running(server.start()), \
             keep_on_failure("points", server.folder, tmp_path, seed=f"{seed} {rule}"), \
             Storm(server, tmp_path, seed, rate=3000, conflicts=0.05) as storm:
@@ -55,9 +56,9 @@ def test_a_fault_at_each_point_loses_nothing(tmp_path, point, action):
         server.start(wait=False)
         wait_until(lambda: server.process.poll() is not None or server.is_ready_within(1),
                    "a start")
-        stir_until(storm, lambda: action == "fail" and fault_points.hits().count(point) > before)
+        stir_until(storm, lambda: action == "fail" and fault_points.hits().count(fault) > before)
         check_end(server, action)
-        assert fault_points.hits().count(point) > before, "the point was never passed"
+        assert fault_points.hits().count(fault) > before, "the fault never happened"
         server.env = {}
         if not server.is_running():
             server.start()

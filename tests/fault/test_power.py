@@ -36,7 +36,7 @@ def lose_the_disk(storm, server, disk):
     cut_ns = time.time_ns()
     disk.cut()
     server.thaw()
-    storm.pause(0.3)
+    storm.pause(0.6, least=0.3)  # more than both graces
     storm.faults.add("no disk", cut_ns + GRACE_NS, max(time.time_ns(), cut_ns + GRACE_NS))
 
 

@@ -7,9 +7,9 @@ import pytest
 from hostile import Crowd, Probe
 from server import wait_until
 
-TRIES = 3  # the machine is shared: the best of three counts
+PAIRS = 5  # the machine is shared: more than half of them must be well
 POSTS = 1000
-FLOOR = 0.002  # seconds; below it the scheduler of a busy machine is what is measured
+FLOOR = 0.001  # seconds; below it the scheduler of a busy machine is what is measured
 
 
 def open_connections(server):
@@ -28,7 +28,7 @@ def test_the_p99_of_a_healthy_client_at_most_doubles(make_server, kind, count):
     server = make_server("--connections-max", "16000", "--connections-per-ip-max", "16000")
     measure(server)  # the first requests meet cold caches
     tries = []
-    for _ in range(TRIES):
+    while len(tries) < PAIRS:
         base = measure(server)
         with Crowd(server.port, kind, count) as crowd:
             assert crowd.opened == count
@@ -36,9 +36,14 @@ def test_the_p99_of_a_healthy_client_at_most_doubles(make_server, kind, count):
             during = measure(server)
         wait_until(lambda: open_connections(server) < 100, "the crowd to be gone")
         tries.append((base, during))
-        if during.p(99) <= max(2 * base.p(99), FLOOR):
+        if sum(map(is_well, tries)) > PAIRS // 2:
             return
     raise AssertionError(f"the p99 more than doubled, {count} x {kind}: {tries}")
+
+
+def is_well(pair):
+    base, during = pair
+    return during.p(99) <= max(2 * base.p(99), FLOOR)
 
 
 def test_a_head_that_never_ends_is_cut_off(make_server):

@@ -8,6 +8,7 @@ from server import event, wait_until
 
 LIVE_P99 = 0.050      # seconds, the promise
 TRIES = 3             # the machine is shared: the best counts
+LOOPS = 2             # the program's threads for connections; new ones go to them in turn
 MEMORY = 128 << 20    # bytes; 45 MiB are usual under load
 CLIENTS = 200
 SLOW = "sync * from=1 delay_us=300000"
@@ -15,19 +16,19 @@ ONCE = "sync queue.db-wal at=1 delay_us=5000000"
 
 
 def watch_live(server, seconds):
-    """Asks for /health/live every 5 ms for that long, from a quiet process."""
-    probe = Probe(server.port, "/health/live", pause=0.005)
+    """Asks each loop for /health/live every 5 ms for that long, from quiet processes."""
+    probes = [Probe(server.port, "/health/live", pause=0.005) for _ in range(LOOPS)]
     time.sleep(seconds)  # the promise is about a stretch of time, so one has to pass
-    figures = probe.finish()
-    assert figures.statuses.keys() == {"200"}, figures
-    return figures
+    all_figures = [probe.finish() for probe in probes]
+    assert all(figures.statuses.keys() == {"200"} for figures in all_figures), all_figures
+    return all_figures
 
 
 def check_live(server, seconds):
     tries = []
     for _ in range(TRIES):
         tries.append(watch_live(server, seconds))
-        if tries[-1].p(99) < LIVE_P99:
+        if max(figures.p(99) for figures in tries[-1]) < LIVE_P99:
             return
     raise AssertionError(f"/health/live is late: {tries}")
 

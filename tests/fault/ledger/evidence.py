@@ -59,6 +59,8 @@ class Evidence:
         self.windows = read_windows(fault_log)
         self.lies = []         # event ids that were acknowledged inside a window
         self.unjudged = {}     # campaign versions beyond the model
+        self.ours = set()      # campaigns that the ledger made
+        self.bodies = 0        # different bodies that were sent, by the whole SHA-256
         self.campaign_problems = []
         self.aside, self.answers = None, {}
         self.totals = [0, 0, 0]  # ops by outcome
@@ -162,7 +164,7 @@ class Evidence:
         low, high = self.query("SELECT min(seq), max(seq) FROM queue.raw_events").fetchone()
         tasks = self.tasks(low or 0, high or 0)
         if len(tasks) == 1:
-            self.unjudged = scan(tasks[0])
+            self.note_scan(scan(tasks[0]))
             return lambda: self.join_scans(tasks)
         processes = [start_scan(task) for task in tasks]
         return lambda: self.finish_scans(tasks, processes)
@@ -176,17 +178,21 @@ class Evidence:
             "SELECT processed_at_us FROM data.processed ORDER BY seq")))
         jump = max(map(sub, times, times[1:]), default=0)
         first = min(times, default=0)
-        return [{"data": str(self.data), "low": low + i * size, "high": low + (i + 1) * size - 1,
-                 "out": f"{self.folder}/scan-{i}.db", "documents": documents, "versions": versions,
-                 "anchors": anchors,
+        return [{"ledger": str(self.ledger), "data": str(self.data), "low": low + i * size,
+                 "high": low + (i + 1) * size - 1, "out": f"{self.folder}/scan-{i}.db",
+                 "documents": documents, "versions": versions, "anchors": anchors,
                  "is_clock_sane": jump < 1_000_000, "first_us": first} for i in range(count)]
+
+    def note_scan(self, answer):
+        self.unjudged.update(answer["unjudged"])
+        self.bodies = answer["bodies"]
 
     def finish_scans(self, tasks, processes):
         for process in processes:
             text = process.stdout.read()
             if process.wait() != 0:
                 raise RuntimeError("the scan of the data failed")
-            self.unjudged.update(json.loads(text))
+            self.note_scan(json.loads(text))
         self.join_scans(tasks)
 
     def join_scans(self, tasks):
@@ -202,7 +208,7 @@ class Evidence:
         """The documents to judge by: the ledger's own, the stored ones of foreign campaigns. Notes
         where both do not agree."""
         known, unknown = known_versions(self.ledger)
-        ours = {campaign for campaign, _ in known} | {campaign for campaign, _ in unknown}
+        self.ours = {campaign for campaign, _ in known} | {campaign for campaign, _ in unknown}
         rows = self.query("""
             SELECT campaign_id, version, document, updated_at_us, campaign_id IN
                 (SELECT campaign_id FROM data.campaign_heads WHERE deleted_at_us IS NOT NULL)
@@ -212,7 +218,7 @@ class Evidence:
             sent, at_us = known.pop((campaign, version), (None, 0))
             if sent is not None:
                 candidates = [sent]
-            elif campaign in ours:
+            elif campaign in self.ours:
                 candidates = [d for c, d in unknown if c == campaign]
             else:
                 candidates = [json.loads(text)]

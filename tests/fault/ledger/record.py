@@ -7,7 +7,6 @@
 
 An event that has no ANSWER record is unknown. Several runs may share a folder.
 """
-import hashlib
 import mmap
 import os
 import struct
@@ -15,8 +14,10 @@ from pathlib import Path
 
 # op, t_send (wall clock, ns), client, kind, is_batch, sha256 of the body, event id, source
 SENT = struct.Struct("<QqIBB2x32s48s16s")
-# The same, with the digest of the body (below) in place of its sha256.
+# The same, with the first bits (below) of the sha256.
 SENT_DIGEST = struct.Struct("<QqIBB2xq24x48s16s")
+# Only the sha256 of the body.
+SENT_SHA = struct.Struct("<24x32s64x")
 # op, t_answer (wall clock, ns), status (0: none came), outcome
 ANSWER = struct.Struct("<QqHB5x")
 
@@ -25,14 +26,16 @@ NEW, DUPLICATE, CONFLICT, INVALID = range(4)
 OUTCOMES = ("acked", "rejected", "unknown")
 ACKED, REJECTED, UNKNOWN = range(3)
 
+# Of a sha256, what the judge finds bodies by: the first 64 bits, as SQLite's integers are. Whether
+# two bodies are the same is told by all bits.
 FIRST_BYTES = struct.Struct("<q24x")
 
 RUN_SHIFT = 40  # an op number is run << 40 | number in the run
 
 
-def digest(body, sha256=hashlib.sha256, unpack=FIRST_BYTES.unpack):
-    """What the judge compares bodies by: the first 64 bits of SHA-256, as SQLite's integers are."""
-    return unpack(sha256(body).digest())[0]
+def sent_shas(folder):
+    """The whole SHA-256 of every body that was sent, each once: what bodies are compared by."""
+    return {sha for sha, in records(folder, "sent", SENT_SHA)}
 
 
 class Counters:

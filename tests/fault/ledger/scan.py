@@ -1,18 +1,21 @@
 """One pass over a range of the stored messages, in a process of its own when there are many.
 
-For each message: the digest of its body; for each processed one: whether its row says what its body
-says, and whether its matches are those of the model. Writes two tables into a file of its own:
+For each message: the digest of its body, and whether that was sent; for each processed one: whether
+its row says what message and body say, and whether its matches are those of the model. Writes two
+tables into a file of its own:
 
-    stored  seq, event_id, sha, replay_of        one row a message (sha: digest of record.py)
+    stored  seq, event_id, sha, replay_of        one row a message (sha: FIRST_BYTES)
     wrong   seq, invariant, text                 what does not agree
 """
 import gc
+import hashlib
 import json
 import sqlite3
 import sys
+from datetime import datetime, timedelta, timezone
 
 from .model import Model, leaves_of, read_json
-from .record import digest
+from .record import FIRST_BYTES, sent_shas
 from .shape import Shapes, read_spelled
 from .timeline import Timeline
 
@@ -21,12 +24,32 @@ PLANS = 16         # of the latest versions in force
 LIMIT = 1_000_000  # remembered judgements of one plan
 EVENTS = """
     SELECT r.seq, CAST(r.body AS BLOB), p.event_id, p.source, p.event_type, p.customer_id,
-           p.match_count, p.attempt, p.processed_at_us, p.processing_us, r.event_id, r.replay_of
+           p.match_count, p.attempt, p.processed_at_us, p.processing_us, r.event_id, r.replay_of,
+           r.received_at IS p.received_at_us AND r.correlation_id IS p.correlation_id, p.at_us,
+           r.received_at
     FROM queue.raw_events AS r LEFT JOIN main.processed AS p ON p.seq = r.seq
     WHERE r.seq BETWEEN ? AND ? ORDER BY r.seq"""
 MATCHES = """
     SELECT seq, campaign_id, campaign_version, outcome, rewards FROM matches
     WHERE seq BETWEEN ? AND ? ORDER BY seq"""
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+def microseconds(text):
+    """Since 1970, of RFC 3339."""
+    return (datetime.fromisoformat(text) - EPOCH) // timedelta(microseconds=1)
+
+
+class Times(dict):
+    """{text: microseconds}, filled when asked."""
+
+    def __missing__(self, text):
+        if len(self) >= LIMIT:
+            self.clear()
+        self[text] = value = microseconds(text)
+        return value
 
 
 def open_data(folder):
@@ -42,7 +65,7 @@ class Judge:
     def __init__(self, documents, timeline, report):
         self.model, self.timeline, self.write = Model(documents), timeline, report
         self.good_rewards = set()
-        self.plans, self.findings = {}, 0
+        self.plans, self.findings, self.times = {}, 0, Times()
 
     def report(self, *finding):
         self.findings += 1
@@ -51,23 +74,39 @@ class Judge:
     def event(self, row, rows):
         """rows: its matches. What was found good once is good again: the same campaigns, what
         fits of them, and rows. All else is judged in full."""
-        (seq, body, event_id, source, event_type, customer, match_count, attempt, at_us, took_us,
-         *_) = row
-        try:
-            event = read_spelled(body.decode())
-        except ValueError:
-            self.report(seq, "integrity", f"{event_id}: the stored body is no JSON")
+        (seq, body, event_id, source, event_type, customer, match_count, attempt, done_us, took_us,
+         named, _, is_message, at_us, received_us) = row
+        event = self.read(seq, body, event_id)
+        if event is None:
             return
         get = event.get
-        is_same = (get("event_id") == event_id and get("source", "") == source and
-                   get("event_type") == event_type and get("customer_id", "") == customer)
-        candidates = self.timeline.candidates(seq, attempt, at_us - took_us, at_us)
+        time = get("timestamp")
+        is_same = (get("event_id") == event_id == named and get("source", "") == source and
+                   get("event_type") == event_type and get("customer_id", "") == customer and
+                   is_message and at_us == (self.times[time] if time else received_us))
+        candidates = self.timeline.candidates(seq, attempt, done_us - took_us, done_us)
         shapes, good = self.plans.get(id(candidates)) or self.plan(candidates)
         key = (shapes.fits(event), match_count, rows)
         if is_same and key in good:
             return
         if self.in_full(row, rows, is_same, candidates) and len(good) < LIMIT:
             good.add(key)
+
+    def message(self, row):
+        """One that was not processed: its row, too, says what its body says."""
+        seq, body, named = row[0], row[1], row[10]
+        event = self.read(seq, body, named)
+        if event is not None and event.get("event_id") != named:
+            self.report(seq, "integrity", f"{event.get('event_id')}: message {seq} says that it is "
+                                          f"of {named}")
+
+    def read(self, seq, body, event_id):
+        """The event; None when it is none."""
+        try:
+            return read_spelled(body.decode())
+        except ValueError:
+            self.report(seq, "integrity", f"{event_id}: the stored body is no JSON")
+            return None
 
     def plan(self, candidates):
         """What to remember for these candidates; the timeline keeps them, so their id stays."""
@@ -83,7 +122,9 @@ class Judge:
         (seq, body, event_id, _, event_type, _, match_count, *_) = row
         before, found = self.findings, {campaign: tuple(rest) for campaign, *rest in rows}
         if not is_same:
-            self.report(seq, "integrity", f"{event_id}: the processed row says other than the body")
+            named = json.loads(body).get("event_id", event_id)
+            self.report(seq, "integrity", f"{named}: the processed row says other than message "
+                                          "and body")
         if match_count != len(found):
             self.report(seq, "books", f"{event_id}: match_count is {match_count}, "
                                       f"there are {len(found)} matches")
@@ -178,22 +219,36 @@ def make_judge(task, out):
     return Judge({(i, v): text for i, v, text in task["documents"]}, timeline, report)
 
 
+def digests(rows, sent, report, sha256=hashlib.sha256, unpack=FIRST_BYTES.unpack):
+    """The rows of stored; reports those whose bytes nobody sent, by all bits of the SHA-256."""
+    shas = [sha256(row[1]).digest() for row in rows]
+    if not sent.issuperset(shas):
+        for row, sha in zip(rows, shas):
+            if sha not in sent:
+                report(row[0], "integrity", f"{row[10]}: message {row[0]} has bytes that nobody "
+                                            "sent")
+    return [(row[0], row[10], unpack(sha)[0], row[11]) for row, sha in zip(rows, shas)]
+
+
 def scan(task):
-    """task: data (folder), low, high (seqs), out (file), documents [[id, version, text]],
-    versions, anchors, is_clock_sane, first_us (see Timeline). Returns which campaign versions the
-    model cannot judge, and why."""
+    """task: ledger, data (folders), low, high (seqs), out (file), documents [[id, version, text]],
+    versions, anchors, is_clock_sane, first_us (see Timeline). Returns {"unjudged": which campaign
+    versions the model cannot judge, and why, "bodies": how many different ones were sent}."""
     db, out = open_data(task["data"]), open_out(task["out"])
+    sent = sent_shas(task["ledger"])
     judge, span = make_judge(task, out), (task["low"], task["high"])
     for rows, found in chunks(db, span):
-        out.executemany("INSERT INTO stored VALUES (?, ?, ?, ?)",
-                        [(row[0], row[10], digest(row[1]), row[11]) for row in rows])
+        out.executemany("INSERT INTO stored VALUES (?, ?, ?, ?)", digests(rows, sent, judge.write))
         for row in rows:
             if row[2] is not None:
                 judge.event(row, found.get(row[0], ()))
+            else:
+                judge.message(row)
     out.execute("COMMIT")
     out.close()
     db.close()
-    return {f"{i} version {v}": why for (i, v), why in judge.model.unsupported.items()}
+    unjudged = {f"{i} version {v}": why for (i, v), why in judge.model.unsupported.items()}
+    return {"unjudged": unjudged, "bodies": len(sent)}
 
 
 def main():

@@ -19,6 +19,7 @@ from .campaigns import Campaigns, rules_over
 from .generate import Generator
 from .model import Model, leaves_of, read_json
 from .record import ACKED, CONFLICT, DUPLICATE, INVALID, REJECTED, Counters, Writer
+from .scan import microseconds
 
 CHUNK = 5000
 START_US = 1_780_000_000_000_000
@@ -91,14 +92,14 @@ class Tables:
         if event.kind == DUPLICATE:
             self.heads[event.sha][15] += 1
         elif event.kind == CONFLICT:
-            self.fail(event)
+            self.fail(event, read_json(text))
         else:
             self.process(event, read_json(text))
 
-    def fail(self, event):
-        self.failed.append((self.seq, event.event_id, event.source, "", "", "",
-                            "event_id_conflict", "made", 1, event.body, self.at_us, self.at_us,
-                            self.at_us))
+    def fail(self, event, parsed):
+        self.failed.append((self.seq, event.event_id, event.source, parsed["event_type"],
+                            parsed.get("customer_id", ""), "", "event_id_conflict", "made", 1,
+                            event.body, self.at_us, self.at_us, self.at_us))
 
     def process(self, event, parsed):
         leaves, count = leaves_of(parsed), 0
@@ -107,8 +108,10 @@ class Tables:
                 rewards = json.dumps(self.model.rewards[name, version], default=int)
                 self.matches.append((name, self.seq, version, "granted", rewards, self.at_us))
                 count += 1
+        time = parsed.get("timestamp")
         row = [self.seq, event.event_id, event.source, parsed["event_type"],
-               parsed.get("customer_id", ""), "", self.at_us, self.at_us, self.at_us, 10,
+               parsed.get("customer_id", ""), "", microseconds(time) if time else self.at_us,
+               self.at_us, self.at_us, 10,
                "worker-1", 1, count, bytes(16), 0, 0]
         self.heads[event.sha] = row
         self.processed.append(row)

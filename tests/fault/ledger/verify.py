@@ -18,19 +18,21 @@ from .visible import look_up
 QUIET_WITHIN = 30  # seconds until nothing waits any more
 
 
-def verify(ledger_folder, data_folder, url=None, fault_log=None, artifacts=None, foreign=()):
+def verify(ledger_folder, data_folder, url=None, fault_log=None, artifacts=None, foreign=(),
+           may_fail=None):
     """Judges data_folder by ledger_folder. url: the running server; without it what only a server
     can answer is left out, and messages that wait for the next start are no fault.
     fault_log: JSON lines {"from_ns", "until_ns", "what"}: when the store was provably down.
     artifacts: where everything is copied to when something fails.
-    foreign: prefixes of event ids that others sent: stored although no ledger knows them."""
+    foreign: prefixes of event ids that others sent: stored although no ledger knows them.
+    may_fail: {reason: how many good events may stand in failed_events for it, at most}."""
     verdict = Verdict()
     quiet = wait_until_quiet(url) if url else None
     healths = Health(data_folder)
     try:
         with Evidence(ledger_folder, data_folder, fault_log) as evidence:
             evidence.collect(healths.start)
-            Judgement(evidence, verdict, url, quiet, foreign).all()
+            Judgement(evidence, verdict, url, quiet, foreign, may_fail).all()
     except (sqlite3.DatabaseError, RuntimeError) as error:
         verdict.add("readable", [f"the data cannot be read: {error}"])
     verdict.add("health", healths.wait(), "both databases: integrity_check, foreign_key_check")
@@ -107,9 +109,10 @@ def keep(artifacts, ledger_folder, data_folder, fault_log, verdict):
 class Judgement:
     """The invariants over one body of evidence."""
 
-    def __init__(self, evidence, verdict, url, quiet, foreign):
+    def __init__(self, evidence, verdict, url, quiet, foreign, may_fail):
         self.evidence, self.verdict, self.url, self.quiet = evidence, verdict, url, quiet
-        self.foreign = tuple(foreign)
+        self.foreign, self.may_fail = tuple(foreign), may_fail or {}
+        self.summary = quiet if quiet and "error" not in quiet else None
         self.counters = dict(evidence.query("SELECT name, value FROM data.counters"))
         evidence.db.executescript(queries.PREPARE)
 
@@ -125,7 +128,7 @@ class Judgement:
             self.verdict.add("no lie", self.evidence.lies,
                              f"{len(self.evidence.windows)} windows")
         else:
-            self.verdict.add("no lie", [], "no window in which the store was down")
+            self.verdict.leave_out("no lie", "no window in which the store was down")
 
     def texts(self, *queries_of_one):
         return [row[0] for sql in queries_of_one for row in self.evidence.query(sql)]
@@ -151,9 +154,13 @@ class Judgement:
 
     def integrity(self):
         """The bytes as first sent, in the log and in the failures; rows that say what they say."""
-        found = self.texts(queries.CHANGED, queries.NOT_FIRST, queries.FAILED_BODY)
-        bodies = self.evidence.one(queries.COUNT_STORED)
-        return found + self.wrong("integrity"), f"{bodies} bodies"
+        found = self.texts(queries.CHANGED, queries.NOT_FIRST, queries.SWAPPED,
+                           queries.FAILED_BODY, queries.FAILED_ROW) + self.wrong("integrity")
+        sent = self.evidence.one("SELECT count(*) FROM scratch.bodies")
+        if sent != self.evidence.bodies:
+            found.append(f"{self.evidence.bodies} bodies were sent, {sent} by their first 64 bits: "
+                         "another seed is needed")
+        return found, f"{self.evidence.one(queries.COUNT_STORED)} bodies"
 
     def terminal(self):
         """Each message has exactly one end."""
@@ -167,19 +174,34 @@ class Judgement:
             note += f"; {waiting} wait for the next start"
         elif waiting:
             found += self.texts(queries.STILL_WAITING)
+        found += self.failed_wrongly()
         return found + self.texts(queries.TWO_ENDS, queries.NO_MESSAGE, queries.NO_END,
                                   queries.MISCOUNTED, queries.CONFLICT_OF_NOTHING), note
 
     def once(self):
         return self.texts(queries.TWICE), ""
 
+    def failed_wrongly(self):
+        """Good events whose end is a failure. After one that may fail, another body may win."""
+        left, excused, found = dict(self.may_fail), set(), []
+        for event_id, source, reason, seq in self.evidence.query(queries.FAILED_WRONGLY):
+            if left.get(reason, 0) > 0:
+                left[reason] -= 1
+                excused.add((event_id, source))
+            elif reason != "event_id_conflict" or (event_id, source) not in excused:
+                found.append(f"{event_id}: failed as {reason}, message {seq}")
+        return found
+
     def matches(self):
         """Equal to the model, both ways, by the version in the row."""
         found = self.evidence.campaign_problems + self.wrong("matches")
         found += self.texts(queries.MATCH_OF_NOTHING, queries.OUT_OF_ORDER)
         note = f"{self.counters['matches']} matches"
-        if self.evidence.unjudged:
-            note += "; not judged: " + ", ".join(sorted(self.evidence.unjudged))
+        unjudged = sorted(self.evidence.unjudged)
+        found += [f"{name}: not judged, {self.evidence.unjudged[name]}" for name in unjudged
+                  if name.split(" version ")[0] in self.evidence.ours]
+        if unjudged:
+            note += "; not judged: " + ", ".join(unjudged)
         return found, note
 
     def books(self):
@@ -190,8 +212,8 @@ class Judgement:
             if self.counters.get(name) != value:
                 found.append(f"{name}: the counter says {self.counters.get(name)}, "
                              f"the rows say {value}")
-            if self.quiet and name in self.quiet and self.quiet[name] != value:
-                found.append(f"{name}: the summary says {self.quiet[name]}, the rows say {value}")
+            if self.summary and self.summary[name] != value:
+                found.append(f"{name}: the summary says {self.summary[name]}, the rows say {value}")
         found += self.sums() + self.wrong("books")
         return found, "" if self.url else "counters and rows; no server to ask for its summary"
 
@@ -205,7 +227,7 @@ class Judgement:
                          f"= {c['processed'] + c['failed'] + c['duplicate'] + retries}")
         if c["position"] > received:
             found.append(f"position: {c['position']} is beyond the last message, {received}")
-        if self.quiet and self.quiet.get("received", received) != received:
-            found.append(f"received: the summary says {self.quiet['received']}, "
+        if self.summary and self.summary["received"] != received:
+            found.append(f"received: the summary says {self.summary['received']}, "
                          f"the rows say {received}")
         return found

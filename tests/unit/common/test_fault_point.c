@@ -57,7 +57,8 @@ static void test_bad_rule(void)
     }
 }
 
-static void test_hits(void)
+/* The lines that a process with these rules notes when it passes one, two and one again. */
+static void check_notes(const char *rules, const char *lines)
 {
     g_autofree char *folder = g_dir_make_tmp("eventflow-hits-XXXXXX", NULL);
     g_autofree char *path = g_build_filename(folder, "hits", NULL);
@@ -65,7 +66,7 @@ static void test_hits(void)
 
     if (!g_test_subprocess())
         g_setenv("EVENTFLOW_TEST_FAULT_HITS", path, TRUE);
-    if (in_subprocess("")) {
+    if (in_subprocess(rules)) {
         EF_FAULT("one");
         EF_FAULT("two");
         EF_FAULT("one");
@@ -75,7 +76,43 @@ static void test_hits(void)
     g_unsetenv("EVENTFLOW_TEST_FAULT_HITS");
     g_test_trap_assert_passed();
     g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
-    g_assert_cmpstr(text, ==, "one\ntwo\n");
+    g_assert_cmpstr(text, ==, lines);
+    g_unlink(path);
+    g_rmdir(folder);
+}
+
+static void test_hits(void)
+{
+    check_notes("", "one\ntwo\n");
+}
+
+static void test_faults_are_noted(void)
+{
+    check_notes("one=fail@1+,two=wait:1@1", "one\none!fail\ntwo\ntwo!wait\n");
+}
+
+static void test_faults_not_due_are_not_noted(void)
+{
+    check_notes("one=fail@3,two=kill@2", "one\ntwo\n");
+}
+
+static void test_kill_is_noted_before(void)
+{
+    g_autofree char *folder = g_dir_make_tmp("eventflow-hits-XXXXXX", NULL);
+    g_autofree char *path = g_build_filename(folder, "hits", NULL);
+    g_autofree char *text = NULL;
+
+    if (!g_test_subprocess())
+        g_setenv("EVENTFLOW_TEST_FAULT_HITS", path, TRUE);
+    if (in_subprocess("one=kill")) {
+        g_rmdir(folder);
+        EF_FAULT("one");
+        return;
+    }
+    g_unsetenv("EVENTFLOW_TEST_FAULT_HITS");
+    g_test_trap_assert_failed();
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    g_assert_cmpstr(text, ==, "one\none!kill\n");
     g_unlink(path);
     g_rmdir(folder);
 }
@@ -91,6 +128,10 @@ int main(int argc, char **argv)
     g_test_add_func("/fault_point/kill_ends_the_process", test_kill);
     g_test_add_func("/fault_point/rule_that_is_not_understood_ends_the_process", test_bad_rule);
     g_test_add_func("/fault_point/names_are_noted_once_a_process", test_hits);
+    g_test_add_func("/fault_point/faults_are_noted_once_a_process", test_faults_are_noted);
+    g_test_add_func("/fault_point/faults_that_are_not_due_are_not_noted",
+                    test_faults_not_due_are_not_noted);
+    g_test_add_func("/fault_point/kill_is_noted_before_it_happens", test_kill_is_noted_before);
 #endif
     return g_test_run();
 }
