@@ -35,8 +35,8 @@ struct load_result {
     const struct load_run *run;
     struct load_totals totals;
     uint64_t seed;
-    double
-        seconds; /* from the start to the last answer, or to the planned end when that is later */
+    double seconds; /* from the start to the last answer; unless all that was wanted was sent and
+                       answered, to the planned end when that is later */
     bool is_interrupted;
     bool has_books;           /* the next four lines are known */
     bool is_settled;          /* nothing was waiting at the end, or as much done as was sent */

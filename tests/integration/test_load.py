@@ -180,6 +180,13 @@ def test_what_gets_no_answer_is_in_the_latency(fake, silence):
     assert report["unanswered_requests"] == 0 and report["latency_ms"]["p95"] >= 300
 
 
+def test_events_that_are_all_answered_early_end_the_run(fake):
+    """The planned end is a limit, no part of the rate."""
+    server = fake(lambda number: ACCEPTED)
+    _, report = load(server.url, "--duration", "30s", "--events", "20")
+    assert report["accepted_events"] == 20 and report["seconds"] < 29
+
+
 def test_a_server_that_falls_silent_loses_its_rate(fake, silence):
     """Rates are counted to the planned end, not to the last answer there was."""
     server = fake(lambda number: ACCEPTED if number < 20 else silence())
