@@ -1,7 +1,6 @@
 /* load_event: the events of a load run, each a pure function of its number.
  *
- *   number ──hash(seed)──▶ type, variant, customer, amount ──▶ a prepared text with the digits put
- * in
+ *   number ──hash(seed)──▶ type, variant, customer, amount ──▶ a prepared text, digits put in
  *
  * The JSON is made once, at the start; writing an event copies a prepared text and overwrites
  * digits of fixed width. As the same number always gives the same bytes, a duplicate is an earlier

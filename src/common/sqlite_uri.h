@@ -1,8 +1,8 @@
 /* sqlite_uri: the name under which a database file is opened, and whether anybody is writing it.
  *
- *   no -wal beside the file   at rest: read as "immutable", which makes no side files and works in
- * a folder that may not be written a -wal, also an empty one a program runs, or has crashed: read
- * with locks, as any reader
+ * No -wal beside the file: it is at rest, and is read as "immutable", which makes no side files and
+ * works in a folder that may not be written. A -wal, also an empty one: a program runs, or has
+ * crashed; the file is read with locks, as any reader does.
  *
  * The one place that decides this, for both backends and for copies. What it does not do: hold the
  * file at rest; whoever needs that looks again afterwards.
