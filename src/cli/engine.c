@@ -9,11 +9,26 @@
 #include "common/clock.h"
 #include "common/error.h"
 #include "common/log.h"
+#include "common/memory_limit.h"
 #include "intake/intake.h"
 #include "queue/queue.h"
 #include "store/store.h"
 #include "worker/housekeeper.h"
 #include "worker/worker.h"
+
+/* A limit that fits itself into the memory there is, so that a small container refuses, or goes to
+ * disk, where the kernel would kill it in the middle of a flood. The settings' texts say the same.
+ */
+struct fitting {
+    unsigned share;     /* this part of the memory */
+    unsigned unit_size; /* bytes that one of what is limited takes */
+    uint64_t most;
+};
+
+static const struct fitting DEDUPE_BYTES = {8, 1, UINT64_C(1) << 30};
+static const struct fitting INFLIGHT_BYTES = {8, 1, UINT64_C(32) << 20};
+static const struct fitting INFLIGHT_EVENTS = {8, 1024, 65536};
+static const struct fitting WAITING_EVENTS = {16, 64, 1000000};
 
 /* Main thread, but for api (see there) and fatal_seen (any thread). */
 struct engine {
@@ -91,13 +106,21 @@ static bool check_same_history(struct engine *e, GError **error)
     return is_ok;
 }
 
+/* What the setting says; 0 = what fits. */
+static size_t fit(int64_t setting, const struct fitting *f)
+{
+    return setting > 0 ? (size_t)setting
+                       : (size_t)MIN(memory_limit("") / f->share / f->unit_size, f->most);
+}
+
 static bool open_backends(struct engine *e, const struct settings *s, GError **error)
 {
     struct queue_options queue_options = {.folder = s->data, /* intake keeps the depth limit */
                                           .on_fatal = engine_fatal,
                                           .user = e};
     struct store_options store_options = {.folder = s->data,
-                                          .dedupe_memory_max = (size_t)s->dedupe_memory_max,
+                                          .dedupe_memory_max =
+                                              fit(s->dedupe_memory_max, &DEDUPE_BYTES),
                                           .on_fatal = engine_fatal,
                                           .user = e};
     struct store_summary summary;
@@ -126,15 +149,16 @@ static void start_threads(struct engine *e, const struct settings *s)
                                  .on_fatal = engine_fatal,
                                  .user = e,
                              });
-    e->api.intake = intake_start(e->queue, &(struct intake_options){
-                                               .batch_max = (size_t)s->batch_max,
-                                               .inflight_max = (size_t)s->inflight_max,
-                                               .inflight_bytes_max = (size_t)s->inflight_bytes_max,
-                                               .waiting_max = s->queue_depth_max,
-                                               .disk = e->api.disk,
-                                               .on_fatal = engine_fatal,
-                                               .user = e,
-                                           });
+    e->api.intake = intake_start(
+        e->queue, &(struct intake_options){
+                      .batch_max = (size_t)s->batch_max,
+                      .inflight_max = fit(s->inflight_max, &INFLIGHT_EVENTS),
+                      .inflight_bytes_max = fit(s->inflight_bytes_max, &INFLIGHT_BYTES),
+                      .waiting_max = (int64_t)fit(s->queue_depth_max, &WAITING_EVENTS),
+                      .disk = e->api.disk,
+                      .on_fatal = engine_fatal,
+                      .user = e,
+                  });
     e->housekeeper = housekeeper_start(&(struct housekeeper_options){
         .queue = e->queue,
         .store = e->store,
@@ -190,7 +214,12 @@ struct engine *engine_open(const struct settings *s, void (*on_fatal)(void), GEr
 
     e->on_fatal = on_fatal;
     atomic_flag_clear(&e->fatal_seen);
-    if (!data_folder_open(&e->folder, s->data, error) || !open_server(e, s, error))
+    if (!data_folder_open(&e->folder, s->data, error))
+        goto out;
+    /* What SQLite sorts on disk goes where there is room; /var/tmp may be memory, or read-only. No
+     * thread runs yet. */
+    g_setenv("SQLITE_TMPDIR", s->data, FALSE);
+    if (!open_server(e, s, error))
         goto out;
     if (!open_backends(e, s, error)) {
         name_full_disk(s, error);

@@ -50,13 +50,18 @@ const struct config_setting SETTINGS[] = {
      HOUR_MS, NULL, AT(drain_timeout_ms), false},
     {"batch-max", CONFIG_INTEGER, "1024", "events written in one commit of the queue", 1, 65536,
      NULL, AT(batch_max), false},
-    {"inflight-max", CONFIG_INTEGER, "65536", "events received but not yet durable; beyond it 503",
-     1, 10000000, NULL, AT(inflight_max), false},
-    {"inflight-bytes-max", CONFIG_SIZE, "32MiB", "the same in bytes of event bodies", KIB, 64 * GIB,
-     NULL, AT(inflight_bytes_max), false},
-    {"queue-depth-max", CONFIG_INTEGER, "1000000",
-     "events that may wait for the worker; beyond it 503", 1, INT64_C(1000000000), NULL,
-     AT(queue_depth_max), false},
+    {"inflight-max", CONFIG_INTEGER, "0",
+     "events received but not yet durable; beyond it 503; 0 = as many as an eighth of the memory "
+     "there is holds (1 KiB each), at most 65536",
+     0, 10000000, NULL, AT(inflight_max), false},
+    {"inflight-bytes-max", CONFIG_SIZE, "0",
+     "the same in bytes of event bodies; 0 = an eighth of the memory there is (a container's limit "
+     "counts), at most 32MiB",
+     0, 64 * GIB, NULL, AT(inflight_bytes_max), false},
+    {"queue-depth-max", CONFIG_INTEGER, "0",
+     "events that may wait for the worker; beyond it 503; 0 = as many as a sixteenth of the memory "
+     "there is holds (64 bytes each), at most 1000000",
+     0, INT64_C(1000000000), NULL, AT(queue_depth_max), false},
     {"worker-batch-max", CONFIG_INTEGER, "1024", "events processed in one transaction", 1, 8192,
      NULL, AT(worker_batch_max), false},
     {"worker-pace", CONFIG_DURATION, "4ms",
@@ -66,9 +71,10 @@ const struct config_setting SETTINGS[] = {
      NULL, AT(attempts_max), false},
     {"retry-backoff", CONFIG_DURATION, "1s", "wait before the second attempt; doubles each time", 1,
      HOUR_MS, NULL, AT(retry_backoff_ms), false},
-    {"dedupe-memory-max", CONFIG_SIZE, "1GiB",
-     "memory of the index that recognises duplicates; beyond it an index on disk is used", 4 * KIB,
-     1024 * GIB, NULL, AT(dedupe_memory_max), false},
+    {"dedupe-memory-max", CONFIG_SIZE, "0",
+     "memory of the index that recognises duplicates; beyond it an index on disk is used; 0 = an "
+     "eighth of the memory there is (a container's limit counts), at most 1GiB",
+     0, 1024 * GIB, NULL, AT(dedupe_memory_max), false},
 };
 
 const size_t SETTING_COUNT = G_N_ELEMENTS(SETTINGS);

@@ -278,6 +278,7 @@ static bool migrate(struct store_sqlite *s, int64_t version, GError **error)
 }
 
 /* The order matters: the page size must stand before the first page, WAL before the first write.
+ * Temporary files, not memory: making the index on disk sorts all ids, just when memory is scarce.
  * Setting a pragma never fails, so what it is afterwards is asked: without the log or the sync,
  * "durable on return" would be untrue, and the store refuses to open. */
 static bool set_pragmas(struct store_sqlite *s, GError **error)
@@ -287,7 +288,7 @@ static bool set_pragmas(struct store_sqlite *s, GError **error)
     if (!store_db_execute(s->writer,
                           "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; "
                           "PRAGMA synchronous = FULL; PRAGMA cache_size = -8000; "
-                          "PRAGMA temp_store = MEMORY",
+                          "PRAGMA temp_store = FILE",
                           error) ||
         !get_number(s->writer,
                     "SELECT journal_mode = 'wal' AND synchronous = 2 "

@@ -235,8 +235,8 @@ struct store_ops {
     /* Opens or creates, migrates, builds the dedupe index. Errors: NEWER (untouched), CORRUPT. */
     struct store *(*open)(const struct store_options *options, GError **error);
 
-    /* For each key: processed before? Sees everything settled before the call; what is being settled
-     * meanwhile it may see or not. Any thread. */
+    /* For each key: processed before? Sees everything settled before the call; what is being
+     * settled meanwhile it may see or not. Any thread. */
     bool (*seen)(struct store *s, const struct store_key *keys, size_t count,
                  struct store_seen *out, GError **error);
 
