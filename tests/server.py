@@ -13,6 +13,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BINARY = os.environ.get("EF_BINARY", str(ROOT / "build/checked/eventflow"))
+# A shell starts its background jobs with SIGINT ignored, and whatever they start inherits that: with
+# a handler here the programs under test begin with the system's own way again.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 DEADLINE = 30  # seconds for any condition; sanitizer builds on busy machines are slow
 _next_port = [20000 + os.getpid() % 10000]
 
