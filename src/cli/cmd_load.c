@@ -292,19 +292,18 @@ static void load_watch(struct load *l)
         l->ended_us = clock_monotonic_us();
 }
 
-/* The moment that the rates are counted to: the last answer when all that was wanted has been sent
- * and answered; else not before the planned end, or the end that somebody wanted: a server that
- * falls silent half-way gets half of its rate. */
+/* The moment that the rates are counted to: the last answer when the run came to its own end before
+ * the planned one; else that, or the end that somebody wanted: a server that falls silent half-way
+ * gets half of its rate. */
 static int64_t load_until(const struct load *l)
 {
     const struct load_totals *totals = &l->result.totals;
     bool is_cut = l->result.is_interrupted || l->is_stuck || atomic_load(&l->run.is_unreachable);
-    bool is_complete = totals->events >= l->run.events_max && totals->timeouts == 0;
+    int64_t end_us = MIN(l->ended_us, l->run.end_us);
+    bool is_early =
+        !is_cut && end_us < l->run.end_us && totals->timeouts == 0 && totals->last_us > 0;
 
-    if (is_cut)
-        return MAX(totals->last_us, MIN(l->ended_us, l->run.end_us));
-    return is_complete || l->run.end_us == INT64_MAX ? totals->last_us
-                                                     : MAX(totals->last_us, l->run.end_us);
+    return is_early ? totals->last_us : MAX(totals->last_us, end_us);
 }
 
 /* From the first thread's start to the last one's end, with a live line meanwhile. */

@@ -30,6 +30,11 @@ static const struct fitting INFLIGHT_BYTES = {8, 1, UINT64_C(32) << 20};
 static const struct fitting INFLIGHT_EVENTS = {8, 1024, 65536};
 static const struct fitting WAITING_EVENTS = {16, 64, 1000000};
 
+/* The four, as the settings say or as they fit. */
+struct limits {
+    size_t dedupe_bytes, inflight_bytes, inflight_events, waiting_events;
+};
+
 /* Main thread, but for api (see there) and fatal_seen (any thread). */
 struct engine {
     struct data_folder folder;
@@ -107,22 +112,38 @@ static bool check_same_history(struct engine *e, GError **error)
 }
 
 /* What the setting says; 0 = what fits. */
-static size_t fit(int64_t setting, const struct fitting *f)
+static size_t fit(int64_t setting, const struct fitting *f, uint64_t memory)
 {
-    return setting > 0 ? (size_t)setting
-                       : (size_t)MIN(memory_limit("") / f->share / f->unit_size, f->most);
+    return setting > 0 ? (size_t)setting : (size_t)MIN(memory / f->share / f->unit_size, f->most);
 }
 
-static bool open_backends(struct engine *e, const struct settings *s, GError **error)
+/* Logged, since the settings alone do not tell. */
+static struct limits choose_limits(const struct settings *s)
+{
+    uint64_t memory = memory_limit("");
+    struct limits limits = {
+        .dedupe_bytes = fit(s->dedupe_memory_max, &DEDUPE_BYTES, memory),
+        .inflight_bytes = fit(s->inflight_bytes_max, &INFLIGHT_BYTES, memory),
+        .inflight_events = fit(s->inflight_max, &INFLIGHT_EVENTS, memory),
+        .waiting_events = fit(s->queue_depth_max, &WAITING_EVENTS, memory),
+    };
+
+    log_info(LOG_MSG("limits chosen"), LOG_INT("memory_bytes", (int64_t)memory),
+             LOG_INT("inflight_max", (int64_t)limits.inflight_events),
+             LOG_INT("inflight_bytes_max", (int64_t)limits.inflight_bytes),
+             LOG_INT("queue_depth_max", (int64_t)limits.waiting_events),
+             LOG_INT("dedupe_memory_max", (int64_t)limits.dedupe_bytes));
+    return limits;
+}
+
+static bool open_backends(struct engine *e, const struct settings *s, size_t dedupe_bytes,
+                          GError **error)
 {
     struct queue_options queue_options = {.folder = s->data, /* intake keeps the depth limit */
                                           .on_fatal = engine_fatal,
                                           .user = e};
-    struct store_options store_options = {.folder = s->data,
-                                          .dedupe_memory_max =
-                                              fit(s->dedupe_memory_max, &DEDUPE_BYTES),
-                                          .on_fatal = engine_fatal,
-                                          .user = e};
+    struct store_options store_options = {
+        .folder = s->data, .dedupe_memory_max = dedupe_bytes, .on_fatal = engine_fatal, .user = e};
     struct store_summary summary;
 
     e->store = store_open(&store_sqlite_ops, &store_options, error);
@@ -135,7 +156,7 @@ static bool open_backends(struct engine *e, const struct settings *s, GError **e
            queue_seek(e->queue, summary.position, error) && check_same_history(e, error);
 }
 
-static void start_threads(struct engine *e, const struct settings *s)
+static void start_threads(struct engine *e, const struct settings *s, const struct limits *limits)
 {
     e->worker = worker_start(e->queue, e->store,
                              &(struct worker_options){
@@ -149,16 +170,15 @@ static void start_threads(struct engine *e, const struct settings *s)
                                  .on_fatal = engine_fatal,
                                  .user = e,
                              });
-    e->api.intake = intake_start(
-        e->queue, &(struct intake_options){
-                      .batch_max = (size_t)s->batch_max,
-                      .inflight_max = fit(s->inflight_max, &INFLIGHT_EVENTS),
-                      .inflight_bytes_max = fit(s->inflight_bytes_max, &INFLIGHT_BYTES),
-                      .waiting_max = (int64_t)fit(s->queue_depth_max, &WAITING_EVENTS),
-                      .disk = e->api.disk,
-                      .on_fatal = engine_fatal,
-                      .user = e,
-                  });
+    e->api.intake = intake_start(e->queue, &(struct intake_options){
+                                               .batch_max = (size_t)s->batch_max,
+                                               .inflight_max = limits->inflight_events,
+                                               .inflight_bytes_max = limits->inflight_bytes,
+                                               .waiting_max = (int64_t)limits->waiting_events,
+                                               .disk = e->api.disk,
+                                               .on_fatal = engine_fatal,
+                                               .user = e,
+                                           });
     e->housekeeper = housekeeper_start(&(struct housekeeper_options){
         .queue = e->queue,
         .store = e->store,
@@ -211,6 +231,7 @@ static void name_full_disk(const struct settings *s, GError **error)
 struct engine *engine_open(const struct settings *s, void (*on_fatal)(void), GError **error)
 {
     struct engine *e = g_new0(struct engine, 1);
+    struct limits limits;
 
     e->on_fatal = on_fatal;
     atomic_flag_clear(&e->fatal_seen);
@@ -219,9 +240,10 @@ struct engine *engine_open(const struct settings *s, void (*on_fatal)(void), GEr
     /* What SQLite sorts on disk goes where there is room; /var/tmp may be memory, or read-only. No
      * thread runs yet. */
     g_setenv("SQLITE_TMPDIR", s->data, FALSE);
+    limits = choose_limits(s);
     if (!open_server(e, s, error))
         goto out;
-    if (!open_backends(e, s, error)) {
+    if (!open_backends(e, s, limits.dedupe_bytes, error)) {
         name_full_disk(s, error);
         goto out;
     }
@@ -241,7 +263,7 @@ struct engine *engine_open(const struct settings *s, void (*on_fatal)(void), GEr
     e->api.disk = disk_watch_new(s->data);
     e->api.received_rate = rate_new();
     e->api.processed_rate = rate_new();
-    start_threads(e, s);
+    start_threads(e, s, &limits);
     server_start(e->server);
     return e;
 out:

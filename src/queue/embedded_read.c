@@ -11,8 +11,7 @@
 
 /* Bytes of bodies in one batch; the last one may pass it, so a batch is below 9 MiB. */
 #define RECEIVE_BYTES_MAX (8 * 1024 * 1024)
-#define POOL_MAX          4  /* idle connections that are kept */
-#define PROBLEMS_MAX      20 /* lines of an integrity check */
+#define POOL_MAX          4 /* idle connections that are kept */
 
 /* The columns of every query for whole rows (ROW_COLUMNS in embedded_sql.c), in that order. */
 enum row_column {

@@ -14,8 +14,8 @@
 #include "worker/retry.h"
 #include "worker/worker_private.h"
 
-/* Asked once a round and never in the middle of a batch. */
-bool worker_is_stopping(struct worker *w)
+/* Asked once a round and never in the middle of a batch. Any thread. */
+static bool is_stopping(struct worker *w)
 {
     bool answer;
 
@@ -113,7 +113,7 @@ static void *worker_main(void *user)
              LOG_INT("batch_max", (int64_t)w->options.batch_max),
              LOG_INT("suspicious", w->options.is_suspicious));
     if (load_position(w) && worker_refresh_campaigns(w))
-        while (!worker_is_stopping(w) && retries_run(w) && rounds_run(w))
+        while (!is_stopping(w) && retries_run(w) && rounds_run(w))
             ;
     rounds_finish(w, NULL);
     log_info(LOG_MSG("worker stopped"), LOG_STRING("worker_id", w->options.id),

@@ -74,9 +74,6 @@ bool rounds_finish(struct worker *w, bool *is_clean);
 /* One round: what waits is received, processed and acknowledged. false = the thread must end. */
 bool rounds_run(struct worker *w);
 
-/* Whether worker_stop was called. Any thread. */
-bool worker_is_stopping(struct worker *w);
-
 /* Waits, but not a moment longer than until stop. false = stopped. */
 bool worker_pause(struct worker *w, int64_t wait_us);
 

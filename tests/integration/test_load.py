@@ -187,6 +187,16 @@ def test_events_that_are_all_answered_early_end_the_run(fake):
     assert report["accepted_events"] == 20 and report["seconds"] < 29
 
 
+def hang_up(_):
+    raise ConnectionError  # the server closes the connection
+
+
+def test_a_run_without_any_answer_has_a_time(fake):
+    """It is counted to its end: there is no last answer."""
+    _, report = load(fake(hang_up).url, "--events", "1", "--wait=false")
+    assert report["lost_requests"] == 1 and 0 <= report["seconds"] < 29
+
+
 def test_a_server_that_falls_silent_loses_its_rate(fake, silence):
     """Rates are counted to the planned end, not to the last answer there was."""
     server = fake(lambda number: ACCEPTED if number < 20 else silence())
