@@ -1,7 +1,9 @@
 /* Broken on purpose: events are marked as processed in one transaction and get their effects, the
- * matches, in the next. A process that is killed in between takes them for duplicates afterwards.
- */
+ * matches, in the next, a moment later. A process that is killed in between takes them for
+ * duplicates afterwards. */
 #include "store/sqlite_internal.h"
+
+#define GAP_US 10000
 
 bool __real_store_settle(struct store *s, const struct store_settlement *what, GError **error);
 bool __wrap_store_settle(struct store *s, const struct store_settlement *what, GError **error);
@@ -49,8 +51,9 @@ bool __wrap_store_settle(struct store *s, const struct store_settlement *what, G
 
     for (size_t i = 0; i < what->count; i++)
         marks[i].match_count = 0;
-    is_ok = __real_store_settle(s, &first, error) &&
-            store_sqlite_write((struct store_sqlite *)s, put_effects, &second, error);
+    is_ok = __real_store_settle(s, &first, error);
+    g_usleep(GAP_US);
+    is_ok = is_ok && store_sqlite_write((struct store_sqlite *)s, put_effects, &second, error);
     g_free(marks);
     return is_ok;
 }
