@@ -6,8 +6,8 @@
 #include "common/config.h"
 
 static const struct command *const COMMANDS[] = {
-    &command_serve,   &command_send, &command_campaign, &command_events,
-    &command_failed,  &command_load, &command_doctor,   &command_backup,
+    &command_serve,   &command_send, &command_campaign, &command_events, &command_explain,
+    &command_failed,  &command_load, &command_match,    &command_doctor, &command_backup,
     &command_restore, &command_top,  &command_config,
 };
 

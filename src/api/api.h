@@ -11,6 +11,7 @@
 
 #include "common/disk_watch.h"
 #include "common/rate.h"
+#include "core/pattern.h"
 #include "intake/intake.h"
 #include "queue/queue.h"
 #include "store/store.h"
@@ -33,6 +34,8 @@ struct api {
     struct intake_limits intake_limits; /* of one request to POST /events */
     atomic_bool is_draining;            /* SIGTERM seen: ready answers 503 */
     atomic_bool is_broken;              /* a commit failed: nothing is accepted any more */
+    /* Of the rules of campaigns that are saved. */
+    struct pattern_limits pattern_limits;
 };
 
 #endif

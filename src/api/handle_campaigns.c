@@ -112,10 +112,11 @@ static void answer_campaign(struct request *req, struct response *res, int statu
 }
 
 /* Parses the document; on failure the 400 or 422 has been answered. Parsed twice: once for JSON at
- * all (400), once for the language (422). default_id: of the path, empty when the document must
- * name it. Owned by caller (campaign_free). */
+ * all (400), once for the language (422). limits: of the rules. default_id: of the path, empty when
+ * the document must name it. Owned by caller (campaign_free). */
 static struct campaign *read_document(struct request *req, struct response *res,
-                                      struct slice document, struct slice default_id)
+                                      struct slice document, struct slice default_id,
+                                      const struct pattern_limits *limits)
 {
     struct problems problems;
     struct campaign *campaign;
@@ -126,7 +127,7 @@ static struct campaign *read_document(struct request *req, struct response *res,
         return NULL;
     }
     problems_init(&problems);
-    campaign = campaign_parse(document, default_id, &problems);
+    campaign = campaign_check(document, default_id, limits, &problems);
     if (campaign == NULL)
         response_problem(res, req, 422, "invalid-campaign", &problems,
                          "the campaign was not saved: %zu problem%s", problems.total,
@@ -168,7 +169,8 @@ static bool save(struct api *api, struct request *req, const struct campaign *ca
 /* The id is the document's; none is made up. */
 void handle_campaign_create(struct api *api, struct request *req, struct response *res)
 {
-    struct campaign *campaign = read_document(req, res, req->body, (struct slice){0});
+    struct campaign *campaign =
+        read_document(req, res, req->body, (struct slice){0}, &api->pattern_limits);
     struct precondition none = {0};
     struct store_campaign saved;
     g_autoptr(GError) error = NULL;
@@ -287,7 +289,7 @@ void handle_campaign_replace(struct api *api, struct request *req, struct respon
 
     if (!read_precondition(req, res, &pre))
         return;
-    campaign = read_document(req, res, req->body, req->params[0]);
+    campaign = read_document(req, res, req->body, req->params[0], &api->pattern_limits);
     if (campaign == NULL)
         return;
     if (replace(api, req, campaign, &pre, &saved, &status, &error))
@@ -295,6 +297,14 @@ void handle_campaign_replace(struct api *api, struct request *req, struct respon
     else
         answer_write_error(req, res, &pre, error);
     campaign_free(campaign);
+}
+
+/* Rules that a patch leaves as they are passed the limits when they were saved. Without this a
+ * campaign could not even be paused once a limit was lowered. */
+static const struct pattern_limits *patch_limits(const struct api *api,
+                                                 const struct json_value *patch)
+{
+    return json_get(patch, SLICE("rules")) != NULL ? &api->pattern_limits : &CAMPAIGN_LIMITS_STORED;
 }
 
 /* One try: read, merge, check, write if nobody was faster. false: somebody was, start over. The
@@ -321,7 +331,8 @@ static bool patch_once(struct api *api, struct request *req, struct response *re
         &w, json_merge_patch(json_parse(current.document, &req->arena, NULL), patch, &req->arena));
     /* A refused patch is the client's fault even if the document was changed meanwhile: no other
      * try. */
-    campaign = read_document(req, res, slice_of(merged->str, merged->len), req->params[0]);
+    campaign = read_document(req, res, slice_of(merged->str, merged->len), req->params[0],
+                             patch_limits(api, patch));
     if (campaign == NULL)
         return true;
     if (save(api, req, campaign, write, &saved, &error))

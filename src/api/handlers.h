@@ -42,6 +42,15 @@ void handle_campaign_delete(struct api *api, struct request *req, struct respons
 /* GET /campaigns/{id}/versions: newest first, also of a deleted one. */
 void handle_campaign_versions(struct api *api, struct request *req, struct response *res);
 
+/* ---- handle_explain.c ------------------------------------------------------------------------ */
+
+/* GET /events/{id}/explain: why the event matches or does not: one campaign of any version, or all
+ * active ones. */
+void handle_event_explain(struct api *api, struct request *req, struct response *res);
+
+/* POST /campaigns:test: a campaign and an event of the request; nothing is stored. */
+void handle_campaign_test(struct api *api, struct request *req, struct response *res);
+
 /* ---- handle_failed_events.c ------------------------------------------------------------------ */
 
 /* GET /failed-events: newest first. */

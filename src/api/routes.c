@@ -28,8 +28,13 @@ const struct route ROUTES[] = {
     {HTTP_POST, "/events", ROUTE_INTAKE, ROUTE_MAIN, NULL, INTAKE_MEDIA, "atomic"},
     {HTTP_GET, "/events", ROUTE_BLOCKING, ROUTE_MAIN, handle_event_list, NULL, EVENTS_QUERY},
     {HTTP_GET, "/events/{id}", ROUTE_BLOCKING, ROUTE_MAIN, handle_event_show, NULL, "source"},
+    {HTTP_GET, "/events/{id}/explain", ROUTE_BLOCKING, ROUTE_MAIN, handle_event_explain, NULL,
+     PAGE_QUERY " campaign source version"},
     {HTTP_GET, "/matches", ROUTE_BLOCKING, ROUTE_MAIN, handle_match_list, NULL, MATCHES_QUERY},
     {HTTP_POST, "/campaigns", ROUTE_BLOCKING, ROUTE_MAIN, handle_campaign_create, JSON_MEDIA, NULL},
+    /* Blocking although nothing is read from the store: a hard pattern takes milliseconds. */
+    {HTTP_POST, "/campaigns:test", ROUTE_BLOCKING, ROUTE_MAIN, handle_campaign_test, JSON_MEDIA,
+     NULL},
     {HTTP_GET, "/campaigns", ROUTE_BLOCKING, ROUTE_MAIN, handle_campaign_list, NULL,
      PAGE_QUERY " status"},
     {HTTP_GET, "/campaigns/{id}", ROUTE_BLOCKING, ROUTE_MAIN, handle_campaign_show, NULL, NULL},

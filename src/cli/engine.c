@@ -13,6 +13,7 @@
 #include "intake/intake.h"
 #include "queue/queue.h"
 #include "store/store.h"
+#include "worker/campaigns.h"
 #include "worker/housekeeper.h"
 #include "worker/worker.h"
 
@@ -26,13 +27,14 @@ struct fitting {
 };
 
 static const struct fitting DEDUPE_BYTES = {8, 1, UINT64_C(1) << 30};
+static const struct fitting MATCHER_BYTES = {8, 1, UINT64_C(1) << 30};
 static const struct fitting INFLIGHT_BYTES = {8, 1, UINT64_C(32) << 20};
 static const struct fitting INFLIGHT_EVENTS = {8, 1024, 65536};
 static const struct fitting WAITING_EVENTS = {16, 64, 1000000};
 
-/* The four, as the settings say or as they fit. */
+/* The five, as the settings say or as they fit. */
 struct limits {
-    size_t dedupe_bytes, inflight_bytes, inflight_events, waiting_events;
+    size_t dedupe_bytes, matcher_bytes, inflight_bytes, inflight_events, waiting_events;
 };
 
 /* Main thread, but for api (see there) and fatal_seen (any thread). */
@@ -40,6 +42,7 @@ struct engine {
     struct data_folder folder;
     struct queue *queue;
     struct store *store;
+    struct campaigns *campaigns;
     struct worker *worker;
     struct housekeeper *housekeeper;
     struct server *server;
@@ -123,6 +126,7 @@ static struct limits choose_limits(const struct settings *s)
     uint64_t memory = memory_limit("");
     struct limits limits = {
         .dedupe_bytes = fit(s->dedupe_memory_max, &DEDUPE_BYTES, memory),
+        .matcher_bytes = fit(s->matcher_memory_max, &MATCHER_BYTES, memory),
         .inflight_bytes = fit(s->inflight_bytes_max, &INFLIGHT_BYTES, memory),
         .inflight_events = fit(s->inflight_max, &INFLIGHT_EVENTS, memory),
         .waiting_events = fit(s->queue_depth_max, &WAITING_EVENTS, memory),
@@ -132,7 +136,8 @@ static struct limits choose_limits(const struct settings *s)
              LOG_INT("inflight_max", (int64_t)limits.inflight_events),
              LOG_INT("inflight_bytes_max", (int64_t)limits.inflight_bytes),
              LOG_INT("queue_depth_max", (int64_t)limits.waiting_events),
-             LOG_INT("dedupe_memory_max", (int64_t)limits.dedupe_bytes));
+             LOG_INT("dedupe_memory_max", (int64_t)limits.dedupe_bytes),
+             LOG_INT("matcher_memory_max", (int64_t)limits.matcher_bytes));
     return limits;
 }
 
@@ -158,6 +163,8 @@ static bool open_backends(struct engine *e, const struct settings *s, size_t ded
 
 static void start_threads(struct engine *e, const struct settings *s, const struct limits *limits)
 {
+    e->campaigns = campaigns_start(
+        &(struct campaigns_options){.store = e->store, .memory_max = limits->matcher_bytes});
     e->worker = worker_start(e->queue, e->store,
                              &(struct worker_options){
                                  .id = "worker-1",
@@ -165,6 +172,7 @@ static void start_threads(struct engine *e, const struct settings *s, const stru
                                  .pace_ms = s->worker_pace_ms,
                                  .attempts_max = (int)s->attempts_max,
                                  .backoff_ms = s->retry_backoff_ms,
+                                 .campaigns = e->campaigns,
                                  .is_suspicious = e->folder.was_unclean,
                                  .disk = e->api.disk,
                                  .on_fatal = engine_fatal,
@@ -259,6 +267,7 @@ struct engine *engine_open(const struct settings *s, void (*on_fatal)(void), GEr
     e->api.started_us = clock_now_us();
     e->api.started_monotonic_us = clock_monotonic_us();
     e->api.intake_limits.events_max = (size_t)s->events_max;
+    e->api.pattern_limits = settings_pattern_limits(&s->pattern);
     e->api.replays = replays_new();
     e->api.disk = disk_watch_new(s->data);
     e->api.received_rate = rate_new();
@@ -287,6 +296,7 @@ void engine_close(struct engine *e, bool is_clean)
         queue_stop(e->queue);
     if (e->worker != NULL)
         worker_stop(e->worker);
+    campaigns_stop(e->campaigns);
     queue_close(e->queue);
     store_close(e->store);
     replays_free(e->api.replays);

@@ -75,9 +75,26 @@ const struct config_setting SETTINGS[] = {
      "memory of the index that recognises duplicates; beyond it an index on disk is used; 0 = an "
      "eighth of the memory there is (a container's limit counts), at most 1GiB",
      0, 1024 * GIB, NULL, AT(dedupe_memory_max), false},
+    {"matcher-memory-max", CONFIG_SIZE, "0",
+     "memory of the active campaigns' index; a change that would pass it is not put in force; "
+     "while a new index is built it takes as much again; 0 = an eighth of the memory there is (a "
+     "container's limit counts), at most 1GiB",
+     0, 1024 * GIB, NULL, AT(matcher_memory_max), false},
+    SETTINGS_PATTERN_ROWS(struct settings),
 };
 
 const size_t SETTING_COUNT = G_N_ELEMENTS(SETTINGS);
+
+struct pattern_limits settings_pattern_limits(const struct pattern_settings *settings)
+{
+    return (struct pattern_limits){
+        .text_max = (size_t)settings->text_max,
+        .values_max = (size_t)settings->values_max,
+        .depth_max = (size_t)settings->depth_max,
+        .conjunctions_max = (size_t)settings->conjunctions_max,
+        .stars_max = (size_t)settings->stars_max,
+    };
+}
 
 void settings_read(struct settings *s, int argc, const char *const *argv, GPtrArray *errors)
 {

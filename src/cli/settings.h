@@ -7,11 +7,22 @@
 #define CLI_SETTINGS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <glib.h>
 
 #include "common/config.h"
+#include "core/pattern.h"
+
+/* How large a pattern may be. */
+struct pattern_settings {
+    int64_t text_max; /* bytes */
+    int64_t values_max;
+    int64_t depth_max;
+    int64_t conjunctions_max;
+    int64_t stars_max;
+};
 
 /* Immutable after settings_load. */
 struct settings {
@@ -42,7 +53,37 @@ struct settings {
     int64_t attempts_max;
     int64_t retry_backoff_ms;
     int64_t dedupe_memory_max;
+    int64_t matcher_memory_max;
+    struct pattern_settings pattern;
 };
+
+/* One of the rows below. owner has a struct pattern_settings called pattern. */
+#define SETTINGS_PATTERN_ROW(owner, flag, kind, value, text, least, most, member)                  \
+    {                                                                                              \
+        .name = (flag), .type = (kind), .fallback = (value), .help = (text), .min = (least),       \
+        .max = (most),                                                                             \
+        .offset = offsetof(owner, pattern) + offsetof(struct pattern_settings, member)             \
+    }
+
+/* The rows of the limits of patterns, the same in every table that has them. The defaults are
+ * PATTERN_LIMITS. */
+#define SETTINGS_PATTERN_ROWS(owner)                                                               \
+    SETTINGS_PATTERN_ROW(owner, "pattern-text-max", CONFIG_SIZE, "64KiB", "size of one pattern",   \
+                         1024, PATTERN_TEXT_MOST, text_max),                                       \
+        SETTINGS_PATTERN_ROW(owner, "pattern-values-max", CONFIG_INTEGER, "500",                   \
+                             "values in one pattern, members of lists included", 1,                \
+                             PATTERN_VALUES_MOST, values_max),                                     \
+        SETTINGS_PATTERN_ROW(owner, "pattern-depth-max", CONFIG_INTEGER, "32",                     \
+                             "objects inside each other in one pattern", 1, PATTERN_DEPTH_MOST,    \
+                             depth_max),                                                           \
+        SETTINGS_PATTERN_ROW(owner, "pattern-conjunctions-max", CONFIG_INTEGER, "1000",            \
+                             "combinations of the $or branches of one pattern", 1,                 \
+                             PATTERN_CONJUNCTIONS_MOST, conjunctions_max),                         \
+        SETTINGS_PATTERN_ROW(owner, "pattern-stars-max", CONFIG_INTEGER, "16",                     \
+                             "stars in one wildcard", 1, PATTERN_STARS_MOST, stars_max)
+
+/* In the form that patterns are read with. */
+struct pattern_limits settings_pattern_limits(const struct pattern_settings *settings);
 
 extern const struct config_setting SETTINGS[];
 extern const size_t SETTING_COUNT;

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 struct slice {
@@ -29,10 +30,35 @@ static inline struct slice slice_text(const char *text)
     return (struct slice){.data = text, .size = text != NULL ? strlen(text) : 0};
 }
 
+/* Whether two texts of 4 to 16 bytes are the same: both ends are compared, which overlap. Most
+ * names and values are that short, and a call costs more than this. */
+static inline bool slice_equal_short(const char *a, const char *b, size_t size)
+{
+    uint64_t x[2], y[2];
+    uint32_t u[2], v[2];
+
+    if (size >= sizeof(x[0])) {
+        memcpy(&x[0], a, sizeof(x[0]));
+        memcpy(&y[0], b, sizeof(y[0]));
+        memcpy(&x[1], a + size - sizeof(x[1]), sizeof(x[1]));
+        memcpy(&y[1], b + size - sizeof(y[1]), sizeof(y[1]));
+        return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
+    }
+    memcpy(&u[0], a, sizeof(u[0]));
+    memcpy(&v[0], b, sizeof(v[0]));
+    memcpy(&u[1], a + size - sizeof(u[1]), sizeof(u[1]));
+    memcpy(&v[1], b + size - sizeof(v[1]), sizeof(v[1]));
+    return ((u[0] ^ v[0]) | (u[1] ^ v[1])) == 0;
+}
+
 /* The size is compared first: it differs for most texts, and data may be NULL where it is 0. */
 static inline bool slice_equal(struct slice a, struct slice b)
 {
-    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+    if (a.size != b.size || a.size == 0)
+        return a.size == b.size;
+    if (a.size >= 4 && a.size <= 16)
+        return slice_equal_short(a.data, b.data, a.size);
+    return memcmp(a.data, b.data, a.size) == 0;
 }
 
 /* Orders by bytes, a prefix before what it begins. For UTF-8 that is the order of code points, the

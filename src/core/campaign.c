@@ -15,8 +15,16 @@
  * one answer names all of them; only what they would build is built at the end. */
 
 /* Four times the pattern's own limit: descriptions and the rewards' data need room too. It bounds
- * what one PUT may cost, and every canonical document stays below it (see campaign_parse). */
+ * what one PUT may cost, and every canonical document stays below it (see campaign_check). */
 #define CAMPAIGN_DOCUMENT_MAX ((size_t)256 * 1024) /* bytes */
+
+const struct pattern_limits CAMPAIGN_LIMITS_STORED = {
+    .text_max = PATTERN_TEXT_MOST,
+    .values_max = PATTERN_VALUES_MOST,
+    .depth_max = PATTERN_DEPTH_MOST,
+    .conjunctions_max = PATTERN_CONJUNCTIONS_MOST,
+    .stars_max = PATTERN_STARS_MOST,
+};
 
 struct campaign {
     struct arena arena; /* the slices below */
@@ -115,7 +123,9 @@ static GString *campaign_compact(const struct json_value *value)
 
 /* The pattern is read from the text that the canonical document will have, so that a limit passed
  * now is passed again when the stored document is read. NULL with problems; owned by caller. */
-static struct pattern *campaign_compile(const struct json_value *tree, struct problems *problems)
+static struct pattern *campaign_compile(const struct json_value *tree,
+                                        const struct pattern_limits *limits,
+                                        struct problems *problems)
 {
     const struct json_value *rules = json_get(tree, SLICE("rules"));
     struct pattern *pattern;
@@ -124,7 +134,7 @@ static struct pattern *campaign_compile(const struct json_value *tree, struct pr
     if (rules == NULL || rules->type != JSON_OBJECT || rules->count == 0)
         return NULL; /* the schema check has said so */
     text = campaign_compact(rules);
-    pattern = pattern_parse(slice_of(text->str, text->len), &PATTERN_LIMITS, "#/rules", problems);
+    pattern = pattern_parse(slice_of(text->str, text->len), limits, "#/rules", problems);
     g_string_free(text, TRUE);
     return pattern;
 }
@@ -196,8 +206,8 @@ static struct campaign *campaign_build(const struct json_value *tree, struct sli
     return c;
 }
 
-struct campaign *campaign_parse(struct slice document, struct slice default_id,
-                                struct problems *problems)
+struct campaign *campaign_check(struct slice document, struct slice default_id,
+                                const struct pattern_limits *limits, struct problems *problems)
 {
     size_t before = problems->total;
     struct campaign *campaign = NULL;
@@ -212,7 +222,7 @@ struct campaign *campaign_parse(struct slice document, struct slice default_id,
         goto out;
     campaign_schema_check(tree, problems);
     campaign_check_id(tree, default_id, problems);
-    rules = campaign_compile(tree, problems);
+    rules = campaign_compile(tree, limits, problems);
     if (problems->total == before)
         campaign = campaign_build(tree, default_id, g_steal_pointer(&rules));
     /* id and status were added: what is stored must be readable again. */
@@ -222,6 +232,12 @@ out:
     pattern_free(rules);
     arena_done(&arena);
     return campaign;
+}
+
+struct campaign *campaign_parse(struct slice document, struct slice default_id,
+                                struct problems *problems)
+{
+    return campaign_check(document, default_id, &CAMPAIGN_LIMITS_STORED, problems);
 }
 
 void campaign_free(struct campaign *c)
@@ -261,6 +277,11 @@ struct slice campaign_document(const struct campaign *c)
 const struct pattern *campaign_rules(const struct campaign *c)
 {
     return c->rules;
+}
+
+struct pattern *campaign_take_rules(struct campaign *c)
+{
+    return g_steal_pointer(&c->rules);
 }
 
 bool campaign_matches(const struct campaign *c, const struct flat *event)

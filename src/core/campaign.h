@@ -33,11 +33,20 @@ bool campaign_status_parse(struct slice name, enum campaign_status *status);
 /* A checked document. Immutable after parse; owns everything it points to. */
 struct campaign;
 
-/* Parses, checks and compiles. default_id: used when the document has no "id" (a PUT's path id, or
- * empty: the id is made from the name). A document whose "id" differs from a given default_id is a
- * problem. NULL when there is any problem. */
+/* For documents that were checked when they were stored: the limits of that time may have been
+ * higher than today's, so these are the highest there are. */
+extern const struct pattern_limits CAMPAIGN_LIMITS_STORED;
+
+/* Parses, checks and compiles. limits: of the rules. default_id: used when the document has no "id"
+ * (a PUT's path id, or empty: the id is made from the name). A document whose "id" differs from a
+ * given default_id is a problem. NULL when there is any problem. */
+struct campaign *campaign_check(struct slice document, struct slice default_id,
+                                const struct pattern_limits *limits, struct problems *problems);
+
+/* The same for a document from the store: within CAMPAIGN_LIMITS_STORED. */
 struct campaign *campaign_parse(struct slice document, struct slice default_id,
                                 struct problems *problems);
+
 /* Accepts NULL. Slices taken from the campaign end with it. */
 void campaign_free(struct campaign *c);
 
@@ -53,6 +62,9 @@ bool campaign_matches(const struct campaign *c, const struct flat *event);
 /* The compiled rules; borrowed until campaign_free. */
 const struct pattern *campaign_rules(const struct campaign *c);
 
+/* The same, owned by caller from now on: the campaign has none any more. */
+struct pattern *campaign_take_rules(struct campaign *c);
+
 /* The canonical document: compact JSON, fields in the schema's order, id and status filled in,
  * everything else as written (number text exact). */
 struct slice campaign_document(const struct campaign *c);
@@ -63,33 +75,5 @@ bool campaign_id_is_valid(struct slice id);
 /* A slug made from the name: lower-case ASCII letters and digits, runs of others become one '-',
  * Latin letters with marks lose them; "campaign" when nothing is left. Owned by caller. */
 char *campaign_slug(struct slice name);
-
-/* ---- the set of active campaigns, an immutable snapshot shared between threads --------------- */
-
-struct campaign_set;
-
-/* One match: what is recorded of the campaign. */
-struct campaign_set_entry {
-    struct slice id;   /* borrowed from the set */
-    int64_t version;   /* of the campaign that matched */
-    struct slice then; /* its rewards; borrowed like id */
-};
-
-/* Builder: new, add all, finish, then share. add takes the campaign; only active ones are kept.
- * finish makes the index, without which matching looks at every campaign. */
-struct campaign_set *campaign_set_new(int64_t generation);
-void campaign_set_add(struct campaign_set *set, struct campaign *campaign, int64_t version);
-void campaign_set_finish(struct campaign_set *set);
-struct campaign_set *campaign_set_ref(struct campaign_set *set);
-void campaign_set_unref(struct campaign_set *set); /* accepts NULL */
-
-/* As given to new, to tell whether the store has newer campaigns; and how many active ones. */
-int64_t campaign_set_generation(const struct campaign_set *set);
-size_t campaign_set_count(const struct campaign_set *set);
-
-/* Every campaign whose rules match, ordered by id; entries live in the arena, their slices in the
- * set (keep a reference). Returns how many. Pure. */
-size_t campaign_set_match(const struct campaign_set *set, const struct flat *event, struct arena *a,
-                          const struct campaign_set_entry **out);
 
 #endif

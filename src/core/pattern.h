@@ -25,6 +25,14 @@ struct pattern_limits {
 /* 64 KiB, 500, 32, 1000, 16. */
 extern const struct pattern_limits PATTERN_LIMITS;
 
+/* The highest that each limit may be set to. The JSON reader bounds the nesting (JSON_DEPTH_MAX);
+ * fields times fields times conjunctions is what a pattern costs to be read: here some seconds. */
+#define PATTERN_TEXT_MOST         (256 * 1024)
+#define PATTERN_VALUES_MOST       2000
+#define PATTERN_DEPTH_MOST        60
+#define PATTERN_CONJUNCTIONS_MOST 2000
+#define PATTERN_STARS_MOST        64
+
 /* Immutable after parse; any number of threads. */
 struct pattern;
 
@@ -41,19 +49,8 @@ void pattern_free(struct pattern *p);
  * Threads: any number at once on one pattern; each needs its own event. */
 bool pattern_matches(const struct pattern *p, const struct flat *event);
 
-/* A field that only plain texts can fulfil: without one of them at its path nothing matches. */
-struct pattern_anchor {
-    struct slice path; /* all borrowed from the pattern */
-    uint64_t path_hash;
-    const struct slice *texts;
-    size_t text_count; /* one at least */
-};
-
 /* The ways through the pattern ($or multiplied out): any one of them suffices. At least one. */
 size_t pattern_way_count(const struct pattern *p);
-
-/* The anchors of one way, at most max of them; returns how many. There may be none. */
-size_t pattern_anchors(const struct pattern *p, size_t way, struct pattern_anchor *out, size_t max);
 
 /* The field paths the pattern names (each once), for checks of root names and for indexes. */
 size_t pattern_path_count(const struct pattern *p);

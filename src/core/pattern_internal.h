@@ -162,6 +162,24 @@ bool pattern_field_accepts(const struct pattern_field *field, const struct flat_
  * transitive. */
 bool pattern_leaves_fit(const struct flat_leaf *a, const struct flat_leaf *b);
 
+/* Leaves in document order. */
+struct pattern_leaves {
+    const struct flat_leaf **leaves;
+    size_t count;
+};
+
+/* A field of a conjunction with the leaves that it could take. */
+struct pattern_candidate {
+    struct pattern_leaves accepted;
+    struct pattern_leaves all; /* every leaf of the path; empty unless the field may be absent */
+    const struct flat_leaf *chosen; /* NULL: none yet, or absent */
+    bool allows_absent;
+};
+
+/* Whether each candidate can have a leaf, or be absent, such that all fit together. The candidates
+ * in the conjunction's order; their lists are used up. */
+bool pattern_search_candidates(struct pattern_candidate *candidates, size_t count);
+
 /* Whether the conjunction can be met by leaves that all fit together, each absent field judged
  * against the elements chosen. The complete check; dear, so it comes last. */
 bool pattern_search(const struct pattern *p, const struct pattern_conjunction *conjunction,

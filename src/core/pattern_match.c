@@ -193,27 +193,3 @@ size_t pattern_way_count(const struct pattern *p)
 {
     return p->conjunction_count;
 }
-
-/* Every alternative of the field is a plain text, and absence is none of them. */
-static bool is_anchor(const struct pattern_field *field)
-{
-    return field->text_count > 0 && field->text_test_count == 0 && field->number_test_count == 0 &&
-           field->types == 0 && !field->allows_absent;
-}
-
-size_t pattern_anchors(const struct pattern *p, size_t way, struct pattern_anchor *out, size_t max)
-{
-    const struct pattern_conjunction *c = &p->conjunctions[way];
-    size_t count = 0;
-
-    for (uint32_t i = 0; i < c->count && count < max; i++) {
-        const struct pattern_field *field = &p->fields[c->fields[i]];
-
-        if (is_anchor(field))
-            out[count++] = (struct pattern_anchor){.path = field->path,
-                                                   .path_hash = field->path_hash,
-                                                   .texts = field->texts,
-                                                   .text_count = field->text_count};
-    }
-    return count;
-}

@@ -16,23 +16,9 @@
 #define LEAVES_ON_STACK 256
 #define FIELDS_ON_STACK 16
 
-/* Leaves in document order. */
-struct leaf_list {
-    const struct flat_leaf **leaves;
-    size_t count;
-};
-
-/* A field of the conjunction with what it could take. */
-struct candidate {
-    const struct pattern_field *field;
-    struct leaf_list accepted;
-    struct leaf_list all; /* every leaf of the path; empty unless the field may be absent */
-    const struct flat_leaf *chosen; /* NULL: none yet, or absent */
-};
-
 /* One call of pattern_search. On the caller's stack: any number of threads search at once. */
 struct search {
-    struct candidate *candidates;
+    struct pattern_candidate *candidates;
     size_t count;
     size_t looks; /* spent in the present half, see LOOKS_MAX */
 };
@@ -85,7 +71,7 @@ static bool is_before(const struct flat_leaf *leaf, int level, struct flat_step 
 
 /* The leaf at i clashes with other at that level: the first index behind i where the clash may be
  * over. Leaves of an array stand together, by element, so a binary search finds the place. */
-static size_t skip_clash(const struct leaf_list *list, size_t i, const struct flat_leaf *other,
+static size_t skip_clash(const struct pattern_leaves *list, size_t i, const struct flat_leaf *other,
                          int level)
 {
     struct flat_step limit = other->steps[level];
@@ -106,7 +92,7 @@ static size_t skip_clash(const struct leaf_list *list, size_t i, const struct fl
 
 /* The first index >= i of a leaf that fits other; list->count when none does. Each leaf compared is
  * one look. */
-static size_t next_fitting(struct search *s, const struct leaf_list *list, size_t i,
+static size_t next_fitting(struct search *s, const struct pattern_leaves *list, size_t i,
                            const struct flat_leaf *other)
 {
     while (i < list->count) {
@@ -127,7 +113,7 @@ static size_t next_fitting(struct search *s, const struct leaf_list *list, size_
 
 /* The first index >= i of a leaf that fits all those chosen so far. Moving on for one of them may
  * bring it into conflict with an earlier one, so the round is repeated until nothing moves. */
-static size_t next_possible(struct search *s, const struct leaf_list *list, size_t i)
+static size_t next_possible(struct search *s, const struct pattern_leaves *list, size_t i)
 {
     size_t start;
 
@@ -146,7 +132,7 @@ static size_t next_possible(struct search *s, const struct leaf_list *list, size
 
 /* Throws away leaves of a that fit no leaf of b: whatever is chosen for b, they cannot be used.
  * The order of the others stays. */
-static void prune_against(struct search *s, struct candidate *a, const struct candidate *b)
+static void prune_against(struct search *s, struct pattern_candidate *a, const struct pattern_candidate *b)
 {
     size_t kept = 0;
 
@@ -165,7 +151,7 @@ static void prune(struct search *s)
 {
     for (size_t i = 0; i < s->count; i++) {
         for (size_t j = 0; j < s->count && s->looks <= LOOKS_MAX; j++) {
-            if (i != j && !s->candidates[j].field->allows_absent)
+            if (i != j && !s->candidates[j].allows_absent)
                 prune_against(s, &s->candidates[i], &s->candidates[j]);
         }
     }
@@ -174,7 +160,7 @@ static void prune(struct search *s)
 
 /* Whether no leaf of the field lies in the elements chosen, or beside all arrays. Of all leaves,
  * not only of those accepted: a value that does not pass is there all the same. */
-static bool is_absent(struct search *s, const struct candidate *c)
+static bool is_absent(struct search *s, const struct pattern_candidate *c)
 {
     return next_possible(s, &c->all, 0) == c->all.count;
 }
@@ -184,9 +170,9 @@ static bool is_absent(struct search *s, const struct candidate *c)
 static bool absences_hold(struct search *s)
 {
     for (size_t i = 0; i < s->count; i++) {
-        const struct candidate *c = &s->candidates[i];
+        const struct pattern_candidate *c = &s->candidates[i];
 
-        if (c->field->allows_absent && c->chosen == NULL && !is_absent(s, c))
+        if (c->allows_absent && c->chosen == NULL && !is_absent(s, c))
             return false;
     }
     return true;
@@ -197,7 +183,7 @@ static bool absences_hold(struct search *s)
  * absent is tried with its leaves first, then without. */
 static bool choose(struct search *s, size_t n)
 {
-    struct candidate *c = &s->candidates[n];
+    struct pattern_candidate *c = &s->candidates[n];
 
     if (n == s->count)
         return absences_hold(s);
@@ -210,7 +196,7 @@ static bool choose(struct search *s, size_t n)
             return true;
         c->chosen = NULL;
     }
-    return c->field->allows_absent && s->looks <= LOOKS_MAX && choose(s, n + 1);
+    return c->allows_absent && s->looks <= LOOKS_MAX && choose(s, n + 1);
 }
 
 /* ---- setting up -------------------------------------------------------------------------------
@@ -232,52 +218,53 @@ static size_t count_leaves(const struct pattern_field *field, const struct flat 
 /* Fills the lists of c, which lie at room; returns the rest of the room. The list of all leaves is
  * only needed where absence may be asked for. Leaves of one path are linked in document order, so
  * the lists are in that order too. */
-static const struct flat_leaf **gather(struct candidate *c, const struct flat *event,
+static const struct flat_leaf **gather(struct pattern_candidate *c,
+                                       const struct pattern_field *field, const struct flat *event,
                                        const struct flat_leaf **room)
 {
-    const struct flat_leaf *leaf = flat_find(event, c->field->path, c->field->path_hash);
-    size_t total = count_leaves(c->field, event);
+    const struct flat_leaf *leaf = flat_find(event, field->path, field->path_hash);
+    size_t total = count_leaves(field, event);
 
+    *c = (struct pattern_candidate){.allows_absent = field->allows_absent};
     c->accepted.leaves = room;
     c->all.leaves = room + total;
     while (leaf != NULL) {
-        if (c->field->allows_absent)
+        if (field->allows_absent)
             c->all.leaves[c->all.count++] = leaf;
-        if (pattern_field_accepts(c->field, leaf))
+        if (pattern_field_accepts(field, leaf))
             c->accepted.leaves[c->accepted.count++] = leaf;
         leaf = leaf->next < 0 ? NULL : &event->leaves[leaf->next];
     }
     return c->all.leaves + c->all.count;
 }
 
-/* Sets up the candidates in the conjunction's order (fields that may be absent are last) and
- * searches. s->candidates and room are large enough. */
-static bool run(struct search *s, const struct pattern *p, const struct pattern_conjunction *c,
-                const struct flat *event, const struct flat_leaf **room)
+bool pattern_search_candidates(struct pattern_candidate *candidates, size_t count)
 {
-    for (uint32_t i = 0; i < c->count; i++) {
-        s->candidates[i] = (struct candidate){.field = &p->fields[c->fields[i]]};
-        room = gather(&s->candidates[i], event, room);
-    }
-    prune(s);
-    return choose(s, 0);
+    struct search s = {.candidates = candidates, .count = count};
+
+    prune(&s);
+    return choose(&s, 0);
 }
 
 bool pattern_search(const struct pattern *p, const struct pattern_conjunction *conjunction,
                     const struct flat *event)
 {
     const struct flat_leaf *few_leaves[LEAVES_ON_STACK];
-    struct candidate few_candidates[FIELDS_ON_STACK];
-    struct search s = {.candidates = few_candidates, .count = conjunction->count};
-    g_autofree struct candidate *many_candidates = NULL;
+    struct pattern_candidate few_candidates[FIELDS_ON_STACK];
+    struct pattern_candidate *candidates = few_candidates;
+    const struct flat_leaf **leaves = few_leaves;
+    g_autofree struct pattern_candidate *many_candidates = NULL;
     g_autofree const struct flat_leaf **many_leaves = NULL;
     size_t room = 0;
 
     for (uint32_t i = 0; i < conjunction->count; i++) /* each leaf in both lists, at most */
         room += 2 * count_leaves(&p->fields[conjunction->fields[i]], event);
     if (conjunction->count > FIELDS_ON_STACK)
-        s.candidates = many_candidates = g_new(struct candidate, conjunction->count);
+        candidates = many_candidates = g_new(struct pattern_candidate, conjunction->count);
     if (room > LEAVES_ON_STACK)
-        many_leaves = g_new(const struct flat_leaf *, room);
-    return run(&s, p, conjunction, event, many_leaves != NULL ? many_leaves : few_leaves);
+        leaves = many_leaves = g_new(const struct flat_leaf *, room);
+    /* In the conjunction's order; fields that may be absent are last. */
+    for (uint32_t i = 0; i < conjunction->count; i++)
+        leaves = gather(&candidates[i], &p->fields[conjunction->fields[i]], event, leaves);
+    return pattern_search_candidates(candidates, conjunction->count);
 }

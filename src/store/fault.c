@@ -191,14 +191,13 @@ static bool fault_write_campaign(struct store *store, const struct store_campaig
     return course == FAULT_PASS && f->inner->ops->write_campaign(f->inner, write, a, result, error);
 }
 
-static bool fault_load_campaigns(struct store *store, int64_t known, struct arena *a,
-                                 int64_t *generation, struct store_campaign **out, size_t *count,
-                                 GError **error)
+static bool fault_load_campaigns(struct store *store, const struct store_campaign_range *range,
+                                 struct arena *a, struct store_campaign_page *page, GError **error)
 {
     struct store_fault *f = (struct store_fault *)store;
 
     return choose(f, STORE_CALL_LOAD_CAMPAIGNS, error) == FAULT_PASS &&
-           f->inner->ops->load_campaigns(f->inner, known, a, generation, out, count, error);
+           f->inner->ops->load_campaigns(f->inner, range, a, page, error);
 }
 
 static bool fault_list(struct store *store, const struct store_query *query, struct arena *a,

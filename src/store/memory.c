@@ -560,7 +560,7 @@ static bool memory_write_campaign(struct store *store, const struct store_campai
             campaign->deleted_at_us = write->at_us;
         else
             put_version(s, campaign, write);
-        s->counters.campaign_generation++;
+        campaign->generation = ++s->counters.campaign_generation;
     }
     if (ok && result != NULL) {
         struct store_campaign current = store_memory_current(campaign);
@@ -571,25 +571,57 @@ static bool memory_write_campaign(struct store *store, const struct store_campai
     return ok;
 }
 
-/* In the order of the ids. The array is made for all, also the deleted ones: a few slots in the
- * caller's arena are cheaper than a second walk. */
-static bool memory_load_campaigns(struct store *store, int64_t known, struct arena *a,
-                                  int64_t *generation, struct store_campaign **out, size_t *count,
-                                  GError **error)
+static int compare_generations(gconstpointer a, gconstpointer b)
+{
+    const struct memory_campaign *x = *(const struct memory_campaign *const *)a;
+    const struct memory_campaign *y = *(const struct memory_campaign *const *)b;
+
+    return compare_numbers(x->generation, y->generation);
+}
+
+/* Those of the range, in its order; max is not looked at yet. Owned by caller. */
+static GPtrArray *find_range(const struct store_memory *s, const struct store_campaign_range *range)
+{
+    bool is_all = range->since == STORE_CAMPAIGNS_ALL;
+    GPtrArray *found = g_ptr_array_new();
+
+    for (GTreeNode *n = g_tree_node_first(s->campaigns); n != NULL; n = g_tree_node_next(n)) {
+        struct memory_campaign *campaign = g_tree_node_value(n);
+        const struct slice *id = g_tree_node_key(n);
+
+        if (is_all ? campaign->deleted_at_us == 0 && slice_compare(*id, range->after) > 0
+                   : campaign->generation > range->since)
+            g_ptr_array_add(found, campaign);
+    }
+    if (!is_all)
+        g_ptr_array_sort(found, compare_generations);
+    return found;
+}
+
+/* The usual question finds nothing new and walks nowhere. */
+static bool memory_load_campaigns(struct store *store, const struct store_campaign_range *range,
+                                  struct arena *a, struct store_campaign_page *page, GError **error)
 {
     struct store_memory *s = (struct store_memory *)store;
+    GPtrArray *found;
 
     (void)error;
     g_mutex_lock(&s->lock);
-    *generation = s->counters.campaign_generation;
-    *count = 0;
-    *out = ARENA_NEW(a, struct store_campaign, (size_t)g_tree_nnodes(s->campaigns));
-    for (GTreeNode *n = g_tree_node_first(s->campaigns); n != NULL && *generation != known;
-         n = g_tree_node_next(n)) {
-        struct store_campaign current = store_memory_current(g_tree_node_value(n));
+    *page = (struct store_campaign_page){.generation = s->counters.campaign_generation};
+    if (page->generation != range->since) {
+        found = find_range(s, range);
+        page->count = MIN(found->len, range->max);
+        page->has_more = found->len > range->max;
+        page->campaigns = ARENA_NEW(a, struct store_campaign, page->count);
+        for (size_t i = 0; i < page->count; i++) {
+            const struct memory_campaign *campaign = g_ptr_array_index(found, i);
+            struct store_campaign current = store_memory_current(campaign);
 
-        if (!current.is_deleted)
-            (*out)[(*count)++] = copy_campaign(a, &current);
+            page->campaigns[i] = copy_campaign(a, &current);
+            if (page->has_more && range->since != STORE_CAMPAIGNS_ALL)
+                page->generation = campaign->generation;
+        }
+        g_ptr_array_unref(found);
     }
     g_mutex_unlock(&s->lock);
     return true;

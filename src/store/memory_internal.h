@@ -21,6 +21,7 @@ struct memory_row {
 struct memory_campaign {
     GArray *versions;      /* struct store_campaign, oldest first; never empty */
     int64_t deleted_at_us; /* 0: live */
+    int64_t generation;    /* of the last change */
 };
 
 /* One lock for all: tests and demos need right answers here, not concurrency. */

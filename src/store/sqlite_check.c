@@ -87,7 +87,15 @@ static const struct question full_questions[] = {
      "checksum IS NOT row_checksum(seq, attempt, due_us, first_failed_at_us, reason, error)"},
     {"campaign heads",
      "SELECT 'the row of campaign ' || campaign_id || ' does not fit its checksum' FROM "
-     "campaign_heads WHERE checksum IS NOT row_checksum(campaign_id, version, deleted_at_us)"},
+     "campaign_heads WHERE checksum IS NOT "
+     "row_checksum(campaign_id, version, deleted_at_us, generation)"},
+    /* Every change makes a generation and puts it into the head that it changes. */
+    {"campaign generation",
+     DIFFERS("campaign_generation", "SELECT coalesce(max(generation), 0) FROM campaign_heads")},
+    {"active count",
+     DIFFERS("campaigns_active", "SELECT count(*) FROM campaign_heads AS h JOIN campaign_versions "
+                                 "AS v ON v.campaign_id = h.campaign_id AND v.version = h.version "
+                                 "WHERE h.deleted_at_us IS NULL AND v.status = 'active'")},
     {"counter rows", "SELECT 'the counter ' || name || ' does not fit its checksum' FROM counters "
                      "WHERE checksum IS NOT row_checksum(name, value)"},
     {"migration rows",

@@ -70,20 +70,26 @@ static const char *const statement_texts[ST_COUNT] = {
         "INSERT INTO campaign_versions (campaign_id, version, name, status, document, "
         "created_at_us, updated_at_us, checksum) VALUES (?1,?2,?3,?4,?5,?6,?7,?8)",
     /* REPLACE, so that deleted_at_us becomes NULL again. */
-    [ST_PUT_HEAD] = "INSERT OR REPLACE INTO campaign_heads (campaign_id, version, checksum) "
-                    "VALUES (?1, ?2, row_checksum(?1, ?2, NULL))",
-    [ST_DELETE_HEAD] = "UPDATE campaign_heads SET deleted_at_us = ?2, "
-                       "checksum = row_checksum(campaign_id, version, ?2) WHERE campaign_id = ?1",
+    [ST_PUT_HEAD] =
+        "INSERT OR REPLACE INTO campaign_heads (campaign_id, version, generation, checksum) "
+        "VALUES (?1, ?2, ?3, row_checksum(?1, ?2, NULL, ?3))",
+    [ST_DELETE_HEAD] = "UPDATE campaign_heads SET deleted_at_us = ?2, generation = ?3, "
+                       "checksum = row_checksum(campaign_id, version, ?2, ?3) "
+                       "WHERE campaign_id = ?1",
     /* CROSS JOIN walks the heads, which are few, in the order asked for; versions are many. */
     [ST_LIVE_CAMPAIGNS] = "SELECT " SQLITE_STORE_CAMPAIGN_COLUMNS
                           " FROM campaign_heads AS h CROSS JOIN campaign_versions AS v "
                           "ON v.campaign_id = h.campaign_id AND v.version = h.version "
-                          "WHERE h.deleted_at_us IS NULL ORDER BY h.campaign_id",
-    /* What no counter holds is counted: both tables are small. */
+                          "WHERE h.campaign_id > ?1 AND h.deleted_at_us IS NULL "
+                          "ORDER BY h.campaign_id LIMIT ?2",
+    [ST_CHANGED_CAMPAIGNS] = "SELECT " SQLITE_STORE_CAMPAIGN_COLUMNS ", h.generation"
+                             " FROM campaign_heads AS h CROSS JOIN campaign_versions AS v "
+                             "ON v.campaign_id = h.campaign_id AND v.version = h.version "
+                             "WHERE h.generation > ?1 ORDER BY h.generation LIMIT ?2",
+    /* What no counter holds is counted: the table is small. */
     [ST_SUMMARY] = "SELECT name, value FROM counters UNION ALL "
                    "SELECT 'retrying', count(*) FROM retries WHERE seq <= "
-                   "(SELECT value FROM counters WHERE name = 'position') UNION ALL "
-                   "SELECT 'active', count(*) FROM campaigns WHERE status = 'active'",
+                   "(SELECT value FROM counters WHERE name = 'position')",
 };
 
 /* ---- errors ---------------------------------------------------------------------------------- */

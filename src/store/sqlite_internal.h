@@ -49,11 +49,12 @@ enum store_statement {
     ST_GENERATION,
     ST_CAMPAIGN_CURRENT, /* also deleted ones */
     ST_INSERT_VERSION,
-    ST_PUT_HEAD,       /* replaces, and so undeletes */
-    ST_DELETE_HEAD,    /* marks only */
-    ST_LIVE_CAMPAIGNS, /* by id */
-    ST_SUMMARY,        /* name and value, a row each */
-    ST_COUNT,          /* how many there are */
+    ST_PUT_HEAD,          /* replaces, and so undeletes */
+    ST_DELETE_HEAD,       /* marks only */
+    ST_LIVE_CAMPAIGNS,    /* by id */
+    ST_CHANGED_CAMPAIGNS, /* by the generation of the change, which comes last */
+    ST_SUMMARY,           /* name and value, a row each */
+    ST_COUNT,             /* how many there are */
 };
 
 /* One thread at a time. Writers and readers differ in the flag only, which decides what an I/O
@@ -243,9 +244,8 @@ bool store_sqlite_retries(struct store *store, int64_t until_us, size_t max, str
                           struct store_retry **out, size_t *count, GError **error);
 bool store_sqlite_write_campaign(struct store *store, const struct store_campaign_write *write,
                                  struct arena *a, struct store_campaign *result, GError **error);
-bool store_sqlite_load_campaigns(struct store *store, int64_t known, struct arena *a,
-                                 int64_t *generation, struct store_campaign **out, size_t *count,
-                                 GError **error);
+bool store_sqlite_load_campaigns(struct store *store, const struct store_campaign_range *range,
+                                 struct arena *a, struct store_campaign_page *page, GError **error);
 bool store_sqlite_list(struct store *store, const struct store_query *query, struct arena *a,
                        store_row_fn row, void *user, struct store_page *page, GError **error);
 bool store_sqlite_summary(struct store *store, struct store_summary *out, GError **error);

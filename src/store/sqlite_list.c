@@ -461,7 +461,7 @@ static const struct {
     {"matches", offsetof(struct store_summary, matches)},
     {"replayed", offsetof(struct store_summary, replayed)},
     {"retrying", offsetof(struct store_summary, retrying)},
-    {"active", offsetof(struct store_summary, campaigns_active)},
+    {"campaigns_active", offsetof(struct store_summary, campaigns_active)},
     {"campaign_generation", offsetof(struct store_summary, campaign_generation)},
 };
 

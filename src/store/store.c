@@ -125,12 +125,14 @@ bool store_write_campaign(struct store *s, const struct store_campaign_write *wr
     return note(s, s->ops->write_campaign(s, write, a, result, error), error);
 }
 
-/* known comes from an earlier call, or is a number that no generation has. */
-bool store_load_campaigns(struct store *s, int64_t known, struct arena *a, int64_t *generation,
-                          struct store_campaign **out, size_t *count, GError **error)
+/* since comes from an earlier call, or is STORE_CAMPAIGNS_ALL. */
+bool store_load_campaigns(struct store *s, const struct store_campaign_range *range,
+                          struct arena *a, struct store_campaign_page *page, GError **error)
 {
-    g_assert(a != NULL && generation != NULL && out != NULL && count != NULL);
-    return note(s, s->ops->load_campaigns(s, known, a, generation, out, count, error), error);
+    g_assert(range->since >= STORE_CAMPAIGNS_ALL && range->max > 0);
+    g_assert(range->after.size == 0 || range->since == STORE_CAMPAIGNS_ALL);
+    g_assert(a != NULL && page != NULL);
+    return note(s, s->ops->load_campaigns(s, range, a, page, error), error);
 }
 
 /* A limit of 0 would make pages that never move on. Versions are of one campaign only: their cursor

@@ -146,6 +146,24 @@ struct store_campaign_write {
     int64_t at_us;        /* becomes created_at (CREATE) and updated_at */
 };
 
+#define STORE_CAMPAIGNS_ALL (-1) /* no generation */
+
+/* Which campaigns to load. */
+struct store_campaign_range {
+    int64_t since;      /* STORE_CAMPAIGNS_ALL: every live one, by id; else a generation: those that
+                           changed after it, deleted ones too, each once, in the order of changes */
+    struct slice after; /* cursor of ALL: ids greater than this */
+    size_t max;         /* campaigns at most, >= 1 */
+};
+
+/* What was loaded; in the arena given. */
+struct store_campaign_page {
+    struct store_campaign *campaigns; /* the newest versions, of any status */
+    size_t count;
+    bool has_more;      /* ask again: ALL behind the last id, else since generation */
+    int64_t generation; /* ALL: the store's; else everything that changed up to it was given */
+};
+
 /* ---- reading --------------------------------------------------------------------------------- */
 
 /* The values index tables in the backends. */
@@ -259,10 +277,11 @@ struct store_ops {
     bool (*write_campaign)(struct store *s, const struct store_campaign_write *write,
                            struct arena *a, struct store_campaign *result, GError **error);
 
-    /* The newest version of every live campaign (any status) with the generation they belong to,
-     * when the generation differs from known (else count 0 and *generation = known). Any thread. */
-    bool (*load_campaigns)(struct store *s, int64_t known, struct arena *a, int64_t *generation,
-                           struct store_campaign **out, size_t *count, GError **error);
+    /* A page of campaigns, of one moment. Nothing changed: no campaign, and cheap enough to be
+     * asked before every batch. Pages of ALL are of different moments: what changes between them is
+     * given by asking since the first page's generation. Any thread. */
+    bool (*load_campaigns)(struct store *s, const struct store_campaign_range *range,
+                           struct arena *a, struct store_campaign_page *page, GError **error);
 
     /* Rows newest first (campaigns: by id) to the callback. Any thread. */
     bool (*list)(struct store *s, const struct store_query *query, struct arena *a,
@@ -306,8 +325,8 @@ bool store_retries(struct store *s, int64_t until_us, size_t max, struct arena *
                    struct store_retry **out, size_t *count, GError **error);
 bool store_write_campaign(struct store *s, const struct store_campaign_write *write,
                           struct arena *a, struct store_campaign *result, GError **error);
-bool store_load_campaigns(struct store *s, int64_t known, struct arena *a, int64_t *generation,
-                          struct store_campaign **out, size_t *count, GError **error);
+bool store_load_campaigns(struct store *s, const struct store_campaign_range *range,
+                          struct arena *a, struct store_campaign_page *page, GError **error);
 bool store_list(struct store *s, const struct store_query *query, struct arena *a, store_row_fn row,
                 void *user, struct store_page *page, GError **error);
 bool store_get_summary(struct store *s, struct store_summary *out, GError **error);

@@ -1,55 +1,463 @@
-/* campaigns: the store's documents become one immutable set, all at once or not at all. */
+/* Who may publish what: a worker the set in force with changes, the thread a set with a new base.
+ * A worker whose set has another base than the one in force (a new one came meanwhile) keeps it for
+ * its batch and goes on from the new base with the next: it asks the store what changed since then,
+ * so that no set is ever behind the one of before. */
 #include "worker/campaigns.h"
 
+#include <malloc.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/error.h"
 #include "common/log.h"
+#include "common/metrics.h"
+#include "worker/campaign_load.h"
+#include "worker/campaign_watch.h"
+#include "worker/event_sample.h"
+#include "worker/retry.h"
 
-/* No real generation: makes the first load always give everything. */
-#define GENERATION_NONE (-1)
+#define RETRY_DEFAULT_MS 5000
+#define NICENESS         10 /* of the thread, once there is a set: events go first */
 
-/* Documents are checked before they are stored, so one that does not parse was written by another
- * version or by hand. It must not stop the others. The set takes the parsed campaign. */
-static void add_campaign(struct campaign_set *set, const struct store_campaign *stored)
+/* A new base when the changes are this part of it. More would slow the matching down, less would
+ * build too often: at 100,000 campaigns a build costs about as much as 10,000 changes. */
+#define CHANGES_PART 4
+#define CHANGES_MIN  256
+#define CHANGES_MAX  20480
+
+struct campaigns_metrics {
+    struct metric *rules, *generation, *bytes, *changed, *refused;
+    struct metric *refusals;
+    struct metric *build_seconds;
+};
+
+struct campaigns {
+    struct campaigns_options options; /* immutable */
+    struct campaigns_metrics metrics; /* immutable */
+    struct event_sample *sample;
+    GThread *thread;
+    int is_stopping; /* atomic */
+    int is_refused;  /* atomic: the set in force has not all changes, and gets none */
+    GMutex lock;     /* of the rest; never held across a call that takes time */
+    GCond wake;      /* of the thread */
+    GCond loaded;    /* a build has ended */
+    bool is_wanted;  /* a new base */
+    bool is_building;
+    unsigned builds;                 /* that have ended */
+    enum campaign_load_end last_end; /* how the last one did */
+    GError *load_error;              /* why there is no set yet; until somebody has taken it */
+    struct campaign_set *current;    /* in force; owned. Its address may be read atomically */
+    struct campaign_watch watch;
+    /* The thread's only. */
+    int64_t retry_us;           /* monotonic: try again then; INT64_MAX: no need */
+    int64_t refused_generation; /* of the store, when a set was refused; -1: none */
+    int failures;               /* of the store, in a row */
+};
+
+/* ---- publishing ------------------------------------------------------------------------------ */
+
+static void init_metrics(struct campaigns_metrics *m)
 {
-    struct problems problems;
-    struct campaign *campaign;
-
-    problems_init(&problems);
-    campaign = campaign_parse(stored->document, stored->id, &problems);
-    if (campaign != NULL) {
-        campaign_set_add(set, campaign, stored->version);
-    } else {
-        g_autofree char *text = problems_text(&problems);
-
-        log_error(LOG_MSG("a stored campaign cannot be read and is left out; store it again"),
-                  LOG_TEXT("campaign_id", stored->id), LOG_INT("version", stored->version),
-                  LOG_STRING("error", text));
-    }
-    problems_done(&problems);
+    m->rules =
+        metrics_gauge("matcher_rules", "Active campaigns that events are matched with.", NULL);
+    m->generation = metrics_gauge("matcher_generation",
+                                  "Generation of the campaigns in force: it grows with every "
+                                  "change.",
+                                  NULL);
+    m->bytes = metrics_gauge("matcher_memory_bytes", "Memory of the campaigns in force.", NULL);
+    m->changed = metrics_gauge("matcher_changed_rules",
+                               "Changes that the main index does not have yet.", NULL);
+    m->refused = metrics_gauge(
+        "matcher_refused", "1 while changed campaigns are not in force for want of memory, else 0.",
+        NULL);
+    m->refusals = metrics_counter(
+        "matcher_refused_total",
+        "Sets of campaigns refused because they would exceed matcher-memory-max.", NULL);
+    m->build_seconds =
+        metrics_histogram("matcher_build_duration_seconds",
+                          "How long loading all campaigns and building their index took.", NULL,
+                          METRICS_SECONDS, METRICS_SECONDS_COUNT);
 }
 
-/* The new set is complete before the old one is let go: a batch never sees half a change. */
-bool campaigns_refresh(struct store *store, struct campaign_set **set, GError **error)
+static void show(struct campaigns *c, const struct campaign_set *set,
+                 const struct campaign_set_figures *figures)
 {
-    int64_t known = *set != NULL ? campaign_set_generation(*set) : GENERATION_NONE;
-    int64_t generation = known;
-    struct store_campaign *stored = NULL;
-    struct campaign_set *fresh;
-    struct arena arena;
-    size_t count = 0;
-    bool is_ok;
+    metric_set(c->metrics.rules, (double)figures->rules);
+    metric_set(c->metrics.generation, (double)campaign_set_generation(set));
+    metric_set(c->metrics.bytes, (double)figures->bytes);
+    metric_set(c->metrics.changed, (double)figures->changed);
+}
 
-    arena_init(&arena);
-    is_ok = store_load_campaigns(store, known, &arena, &generation, &stored, &count, error);
-    if (is_ok && generation != known) {
-        fresh = campaign_set_new(generation);
-        for (size_t i = 0; i < count; i++)
-            add_campaign(fresh, &stored[i]);
-        campaign_set_finish(fresh);
-        campaign_set_unref(*set);
-        *set = fresh;
-        log_info(LOG_MSG("campaigns loaded"), LOG_INT("generation", generation),
-                 LOG_INT("active", (int64_t)campaign_set_count(fresh)));
+/* Under lock. Takes the reference; returns the one to be dropped without the lock. */
+static struct campaign_set *exchange(struct campaigns *c, struct campaign_set *set)
+{
+    struct campaign_set *old = c->current;
+
+    g_atomic_pointer_set(&c->current, set);
+    return old;
+}
+
+/* Under lock. */
+static void want_base(struct campaigns *c)
+{
+    if (c->is_building)
+        return;
+    c->is_wanted = true;
+    g_cond_signal(&c->wake);
+}
+
+/* Under lock. */
+static void end_build(struct campaigns *c, enum campaign_load_end end)
+{
+    c->is_building = false;
+    c->builds++;
+    c->last_end = end;
+    g_cond_broadcast(&c->loaded);
+}
+
+/* Whether the changes are so many, or take so much, that a new base is worth its cost. Beyond the
+ * limit it is what shows whether the campaigns still fit. */
+static bool has_grown(const struct campaigns *c, const struct campaign_set_figures *figures)
+{
+    size_t most = CLAMP(figures->base / CHANGES_PART, CHANGES_MIN, CHANGES_MAX);
+    size_t bytes_max = c->options.memory_max;
+
+    return figures->changed >= most ||
+           (bytes_max > 0 && figures->changed > 0 && figures->bytes > bytes_max);
+}
+
+/* A set that a worker made of an earlier one. */
+static void publish_changes(struct campaigns *c, struct campaign_set *set)
+{
+    struct campaign_set_figures figures;
+    struct campaign_set *old = NULL;
+
+    campaign_set_get_figures(set, &figures);
+    g_mutex_lock(&c->lock);
+    if (campaign_set_shares_base(c->current, set) &&
+        campaign_set_generation(c->current) < campaign_set_generation(set)) {
+        old = exchange(c, campaign_set_ref(set));
+        show(c, set, &figures);
+        if (has_grown(c, &figures))
+            want_base(c);
     }
+    g_mutex_unlock(&c->lock);
+    campaign_set_unref(old);
+}
+
+/* A set with a new base. Takes the reference. */
+static void publish_base(struct campaigns *c, struct campaign_set *set, int64_t began_us)
+{
+    double seconds = (double)(clock_monotonic_us() - began_us) / 1e6;
+    int64_t generation = campaign_set_generation(set);
+    struct campaign_set_figures figures;
+    struct campaign_set *old;
+
+    campaign_set_get_figures(set, &figures);
+    g_mutex_lock(&c->lock);
+    g_atomic_int_set(&c->is_refused, 0);
+    g_clear_error(&c->load_error);
+    campaign_watch_reset(&c->watch, figures.samples);
+    show(c, set, &figures);
+    metric_set(c->metrics.refused, 0);
+    old = exchange(c, set);
+    end_build(c, CAMPAIGN_LOAD_DONE);
+    if (has_grown(c, &figures)) /* by what changed meanwhile */
+        want_base(c);
+    g_mutex_unlock(&c->lock);
+    metric_observe(c->metrics.build_seconds, seconds);
+    log_info(LOG_MSG("campaigns loaded"), LOG_INT("generation", generation),
+             LOG_INT("active", (int64_t)figures.rules),
+             LOG_INT("memory_bytes", (int64_t)figures.bytes), LOG_NUMBER("seconds", seconds));
+    campaign_set_unref(old);
+}
+
+/* The set in force stays. Says so once, until one is accepted. */
+static void refuse(struct campaigns *c, const GError *error)
+{
+    metric_add(c->metrics.refusals, 1);
+    metric_set(c->metrics.refused, 1);
+    if (g_atomic_int_exchange(&c->is_refused, 1) == 0)
+        log_error(
+            LOG_MSG("the changed campaigns are not in force: they would take more memory than "
+                    "matcher-memory-max; raise it, or pause campaigns"),
+            LOG_STRING("error", error->message),
+            LOG_INT("matcher_memory_max", (int64_t)c->options.memory_max));
+}
+
+/* ---- the thread ------------------------------------------------------------------------------ */
+
+/* There is no set to go on with: whoever waits for the first one is told. */
+static void tell_failure(struct campaigns *c, enum campaign_load_end end, GError *error)
+{
+    g_mutex_lock(&c->lock);
+    end_build(c, end);
+    if (c->current == NULL) {
+        g_clear_error(&c->load_error);
+        c->load_error = g_error_copy(error);
+        /* Not FULL, which would mean the disk. */
+        if (end == CAMPAIGN_LOAD_REFUSED)
+            c->load_error->code = EF_ERROR_RETRY;
+    }
+    g_mutex_unlock(&c->lock);
+}
+
+/* When it is tried again: a refused set not too often, since building it takes the processor. */
+static void plan_retry(struct campaigns *c, enum campaign_load_end end, int64_t began_us)
+{
+    int64_t now_us = clock_monotonic_us();
+
+    if (end == CAMPAIGN_LOAD_REFUSED)
+        c->retry_us = now_us + MAX(c->options.retry_ms * 1000, 10 * (now_us - began_us));
+    else
+        c->retry_us = now_us + retry_delay_us(RETRY_PAUSE_FIRST_MS, RETRY_PAUSE_LIMIT_MS,
+                                              ++c->failures, g_random_int());
+}
+
+static struct campaign_load load_of(struct campaigns *c)
+{
+    return (struct campaign_load){
+        .store = c->options.store,
+        .sample = c->sample,
+        .memory_max = c->options.memory_max,
+        .is_stopping = &c->is_stopping,
+    };
+}
+
+static void build(struct campaigns *c)
+{
+    struct campaign_load load = load_of(c);
+    int64_t began_us = clock_monotonic_us();
+    struct campaign_set *set = NULL;
+    g_autoptr(GError) error = NULL;
+    enum campaign_load_end end;
+
+    g_mutex_lock(&c->lock);
+    c->is_building = true;
+    c->is_wanted = false;
+    g_mutex_unlock(&c->lock);
+    c->retry_us = INT64_MAX;
+    end = campaign_load_all(&load, &set, &c->refused_generation, &error);
+    if (end == CAMPAIGN_LOAD_DONE) {
+        c->refused_generation = -1;
+        c->failures = 0;
+        publish_base(c, set, began_us);
+        return;
+    }
+    if (end == CAMPAIGN_LOAD_REFUSED)
+        refuse(c, error);
+    else if (!g_error_matches(error, EF_ERROR, EF_ERROR_STOPPED))
+        log_warn(LOG_MSG("the campaigns cannot be loaded, trying again"),
+                 LOG_STRING("error", error->message));
+    tell_failure(c, end, error);
+    plan_retry(c, end, began_us);
+}
+
+/* What was refused is so again, as long as no campaign changes. */
+static bool is_worth_trying(struct campaigns *c)
+{
+    struct store_campaign_range range = {.since = c->refused_generation, .max = 1};
+    struct store_campaign_page page = {0};
+    struct arena arena = {0};
+    bool is_changed;
+
+    if (c->refused_generation < 0)
+        return true;
+    is_changed = store_load_campaigns(c->options.store, &range, &arena, &page, NULL) &&
+                 page.generation != c->refused_generation;
     arena_done(&arena);
-    return is_ok;
+    if (!is_changed)
+        c->retry_us = clock_monotonic_us() + c->options.retry_ms * 1000;
+    return is_changed;
+}
+
+/* Until a base is wanted or to be tried again. false: stopping. */
+static bool wait_for_work(struct campaigns *c, bool *is_retry)
+{
+    bool is_due = false;
+
+    g_mutex_lock(&c->lock);
+    while (g_atomic_int_get(&c->is_stopping) == 0 && !c->is_wanted && !is_due) {
+        if (c->retry_us == INT64_MAX)
+            g_cond_wait(&c->wake, &c->lock);
+        else
+            is_due = !g_cond_wait_until(&c->wake, &c->lock, c->retry_us);
+    }
+    *is_retry = !c->is_wanted;
+    g_mutex_unlock(&c->lock);
+    return g_atomic_int_get(&c->is_stopping) == 0;
+}
+
+static void *campaigns_main(void *user)
+{
+    struct campaigns *c = user;
+    bool is_retry;
+
+    while (wait_for_work(c, &is_retry)) {
+        if (is_retry && !is_worth_trying(c))
+            continue;
+        build(c);
+        /* The documents of all campaigns went through the heap: half of it may be free now. */
+        malloc_trim(0);
+        if (g_atomic_pointer_get(&c->current) != NULL)
+            setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS);
+    }
+    return NULL;
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+struct campaigns *campaigns_start(const struct campaigns_options *options)
+{
+    struct campaigns *c = g_new0(struct campaigns, 1);
+
+    c->options = *options;
+    if (c->options.retry_ms == 0)
+        c->options.retry_ms = RETRY_DEFAULT_MS;
+    init_metrics(&c->metrics);
+    c->sample = event_sample_new();
+    g_mutex_init(&c->lock);
+    g_cond_init(&c->wake);
+    g_cond_init(&c->loaded);
+    c->is_wanted = true;
+    c->retry_us = INT64_MAX;
+    c->refused_generation = -1;
+    c->thread = g_thread_new("campaigns", campaigns_main, c);
+    return c;
+}
+
+void campaigns_stop(struct campaigns *c)
+{
+    if (c == NULL)
+        return;
+    g_mutex_lock(&c->lock);
+    g_atomic_int_set(&c->is_stopping, 1);
+    g_cond_signal(&c->wake);
+    g_mutex_unlock(&c->lock);
+    g_thread_join(c->thread);
+    campaign_set_unref(c->current);
+    g_clear_error(&c->load_error);
+    event_sample_free(c->sample);
+    g_cond_clear(&c->loaded);
+    g_cond_clear(&c->wake);
+    g_mutex_clear(&c->lock);
+    g_free(c);
+}
+
+/* ---- workers --------------------------------------------------------------------------------- */
+
+bool campaigns_await(struct campaigns *c, int64_t wait_ms, GError **error)
+{
+    int64_t until_us = g_get_monotonic_time() + wait_ms * 1000;
+    bool is_in_time = true;
+    bool is_there;
+
+    g_mutex_lock(&c->lock);
+    while (c->current == NULL && c->load_error == NULL && is_in_time)
+        is_in_time = g_cond_wait_until(&c->loaded, &c->lock, until_us);
+    is_there = c->current != NULL;
+    if (c->load_error != NULL)
+        g_propagate_error(error, g_steal_pointer(&c->load_error));
+    g_mutex_unlock(&c->lock);
+    return is_there;
+}
+
+/* The newest set that is known without asking the store. A reference of the caller's. */
+static struct campaign_set *newest(struct campaigns *c, struct campaign_set *known)
+{
+    struct campaign_set *set;
+
+    /* Held, so no other set can have its address. */
+    if (known != NULL && g_atomic_pointer_get(&c->current) == known)
+        return campaign_set_ref(known);
+    g_mutex_lock(&c->lock);
+    set = campaign_set_ref(c->current);
+    g_mutex_unlock(&c->lock);
+    return set;
+}
+
+/* The changes take more room than there is. A new base takes less than they do, so whether the
+ * campaigns still fit shows when one has been built, and what was promised of changes is kept by
+ * waiting for it. Errors: RETRY: it could not be built. */
+static bool await_base(struct campaigns *c, const struct campaign_set *set, GError **error)
+{
+    enum campaign_load_end end = CAMPAIGN_LOAD_DONE;
+    unsigned builds;
+
+    g_mutex_lock(&c->lock);
+    builds = c->builds;
+    if (campaign_set_shares_base(c->current, set)) {
+        want_base(c);
+        while (c->builds == builds)
+            g_cond_wait(&c->loaded, &c->lock);
+        end = c->last_end;
+    }
+    g_mutex_unlock(&c->lock);
+    if (end != CAMPAIGN_LOAD_FAILED)
+        return true;
+    g_set_error_literal(error, EF_ERROR, EF_ERROR_RETRY, "the campaigns cannot be loaded");
+    return false;
+}
+
+/* While changes are refused nothing is asked: the thread goes on trying. *is_outdated: there may be
+ * a new base, to be begun with. */
+static bool add_changes(struct campaigns *c, struct campaign_set **set, bool *is_outdated,
+                        GError **error)
+{
+    struct campaign_load load = load_of(c);
+    g_autoptr(GError) problem = NULL;
+    enum campaign_load_end end;
+    size_t changes = 0;
+
+    *is_outdated = false;
+    if (g_atomic_int_get(&c->is_refused) != 0)
+        return true;
+    end = campaign_load_changes(&load, set, &changes, &problem);
+    if (end == CAMPAIGN_LOAD_FAILED) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return false;
+    }
+    if (end == CAMPAIGN_LOAD_DONE && changes > 0)
+        publish_changes(c, *set);
+    *is_outdated = end == CAMPAIGN_LOAD_REFUSED;
+    return !*is_outdated || await_base(c, *set, error);
+}
+
+bool campaigns_refresh(struct campaigns *c, struct campaign_set **set, GError **error)
+{
+    struct campaign_set *fresh = NULL;
+    bool is_outdated = true;
+    bool is_ok = true;
+
+    while (is_ok && is_outdated) {
+        campaign_set_unref(fresh);
+        fresh = newest(c, *set);
+        is_ok = add_changes(c, &fresh, &is_outdated, error);
+    }
+    /* Never back to fewer changes: a new base may be behind when changes are refused. */
+    if (!is_ok ||
+        (*set != NULL && campaign_set_generation(fresh) < campaign_set_generation(*set))) {
+        campaign_set_unref(fresh);
+        return is_ok;
+    }
+    campaign_set_unref(*set);
+    *set = fresh;
+    return true;
+}
+
+void campaigns_sample(struct campaigns *c, struct slice body)
+{
+    event_sample_put(c->sample, body);
+}
+
+void campaigns_note(struct campaigns *c, uint64_t events, uint64_t candidates)
+{
+    size_t samples = event_sample_count(c->sample);
+
+    g_mutex_lock(&c->lock);
+    if (campaign_watch_note(&c->watch, events, candidates, samples) &&
+        g_atomic_int_get(&c->is_refused) == 0)
+        want_base(c);
+    g_mutex_unlock(&c->lock);
 }

@@ -1,19 +1,60 @@
-/* campaigns: keeps the worker's snapshot of the active campaigns up to date.
+/* campaigns: the campaigns in force, kept up to date while events flow.
  *
- * Cheap when nothing has changed: the store compares one number. So it is called before every batch
- * and, since an idle worker goes round twice a second, a change is live within half a second.
+ *   store ──changes, before every batch──▶ worker ──publish──▶ the set in force ──▶ other workers
+ *         ──everything, in the background─▶ thread "campaigns" ──▲ (a new base)
+ *                  sample of the events ───────┘
+ *
+ * What it guarantees: an event that was accepted after the answer to a campaign's change is matched
+ * with that change: workers ask the store before every batch, which costs one row, and take what
+ * changed themselves, which costs microseconds a campaign. What takes long (the first load, a new
+ * index when much changed or the events have become others) happens on a thread of its own, and no
+ * lock is held meanwhile. A set that would take more than memory_max is refused whole: the one of
+ * before stays in force, the log and a metric say so, and it is tried again when campaigns change.
+ * What it does not do: match (core/campaign_set.h).
+ * Threads: start and stop from the main thread; the rest from any.
  */
 #ifndef WORKER_CAMPAIGNS_H
 #define WORKER_CAMPAIGNS_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
-#include "core/campaign.h"
+#include <glib.h>
+
+#include "common/slice.h"
+#include "core/campaign_set.h"
 #include "store/store.h"
 
-/* Replaces *set (NULL at first) when the store has another generation. A stored campaign that
- * cannot be read any more is logged and left out. Errors: those of store_load_campaigns; *set is
- * then unchanged. */
-bool campaigns_refresh(struct store *store, struct campaign_set **set, GError **error);
+struct campaigns;
+
+struct campaigns_options {
+    struct store *store; /* borrowed until stop */
+    size_t memory_max;   /* bytes of all campaigns' index; the latest changes, which take more room,
+                            may have half as much for a while; 0 = no limit */
+    int64_t retry_ms;    /* a refused set is tried again at the earliest after this; 0 = 5000 */
+};
+
+/* Starts the thread, which begins to load. */
+struct campaigns *campaigns_start(const struct campaigns_options *options);
+
+/* Ends the thread, after the index that it may be building. Nobody may use it any more; sets live
+ * on with their references. Accepts NULL. */
+void campaigns_stop(struct campaigns *c);
+
+/* Waits until the first set is there, at most wait_ms. false without an error: not yet. Errors:
+ * those of the store, RETRY when the set was refused; each once: it is tried again meanwhile. */
+bool campaigns_await(struct campaigns *c, int64_t wait_ms, GError **error);
+
+/* Replaces *set (the caller's reference; NULL at first) by the newest one. After campaigns_await
+ * was true. Errors: those of the store; *set is then as before. */
+bool campaigns_refresh(struct campaigns *c, struct campaign_set **set, GError **error);
+
+/* An event as they come. Every SAMPLE_STRIDE-th will do. */
+#define CAMPAIGNS_SAMPLE_STRIDE 31
+void campaigns_sample(struct campaigns *c, struct slice body);
+
+/* What matching some events cost: a new base is built when it has become much. */
+void campaigns_note(struct campaigns *c, uint64_t events, uint64_t candidates);
 
 #endif

@@ -47,6 +47,7 @@ void pipeline_init(struct pipeline *p, struct store *store, const struct worker_
         .options = *options,
         .items_max = options->batch_max,
         .items = g_new0(struct item, options->batch_max),
+        .matching = matcher_run_new(),
         .firsts = g_hash_table_new(item_hash, item_is_same_event),
     };
     arena_init(&p->arena);
@@ -61,6 +62,7 @@ void pipeline_done(struct pipeline *p)
     for (size_t i = 0; i < PIPELINE_PART; i++)
         flat_done(&p->flats[i]);
     campaign_set_unref(p->campaigns);
+    matcher_run_free(p->matching);
     g_hash_table_destroy(p->firsts);
     problems_done(&p->problems);
     arena_done(&p->texts);

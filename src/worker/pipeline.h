@@ -26,7 +26,7 @@
 #include <stdint.h>
 
 #include "common/arena.h"
-#include "core/campaign.h"
+#include "core/campaign_set.h"
 #include "core/event.h"
 #include "core/flat.h"
 #include "core/problem.h"
@@ -79,6 +79,8 @@ struct item {
 /* How a range ended, for the metrics. Of one run; a duplicate or a failure counts no match. */
 struct pipeline_tally {
     uint64_t processed, failed, duplicate, retried, matches;
+    uint64_t matched, candidates; /* events that were matched; campaigns looked at for them */
+    int64_t match_us;             /* that it took */
 };
 
 struct pipeline {
@@ -88,6 +90,7 @@ struct pipeline {
         *campaigns;     /* the snapshot to match against; owned; NULL before the first */
     struct item *items; /* batch_max slots */
     size_t items_max;
+    struct matcher_run *matching;
     struct flat flats[PIPELINE_PART]; /* grown once, kept while small */
     struct arena texts;  /* of the batch's events, as far as the messages do not have them */
     size_t count;        /* loaded items */

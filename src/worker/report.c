@@ -5,7 +5,13 @@
  * the load. */
 #include "common/clock.h"
 #include "common/log.h"
+#include "worker/campaigns.h"
 #include "worker/worker_private.h"
+
+/* From what few campaigns take to what would be felt. */
+static const double MATCH_SECONDS[] = {2.5e-7, 5e-7, 1e-6, 2.5e-6, 5e-6, 1e-5,
+                                       2.5e-5, 5e-5, 1e-4, 1e-3,   1e-2, 1e-1};
+static const double CANDIDATES[] = {1, 3, 10, 30, 100, 300, 1000, 3000, 10000, 100000};
 
 void report_init(struct worker_metrics *m)
 {
@@ -22,6 +28,12 @@ void report_init(struct worker_metrics *m)
                                     NULL, METRICS_SECONDS, METRICS_SECONDS_COUNT);
     m->batch_size = metrics_histogram("worker_batch_size", "Messages taken from the queue at once.",
                                       NULL, METRICS_BATCH, METRICS_BATCH_COUNT);
+    m->match_seconds = metrics_histogram("event_match_duration_seconds",
+                                         "Time to find the campaigns of one event.", NULL,
+                                         MATCH_SECONDS, G_N_ELEMENTS(MATCH_SECONDS));
+    m->candidates = metrics_histogram("event_match_candidates",
+                                      "Campaigns that had to be looked at for one event.", NULL,
+                                      CANDIDATES, G_N_ELEMENTS(CANDIDATES));
     m->lag = metrics_histogram("event_lag_seconds",
                                "From the arrival of an event to its end being durable.", NULL,
                                METRICS_SECONDS, METRICS_SECONDS_COUNT);
@@ -82,6 +94,19 @@ static void log_end(const struct item *item)
                  LOG_INT("attempts", item->attempt), LOG_INT("seq", item->message->seq));
 }
 
+/* The averages of the run, once for all its events. */
+static void report_matching(struct worker *w, const struct pipeline_tally *tally)
+{
+    double events = (double)tally->matched;
+
+    if (tally->matched == 0)
+        return;
+    metric_observe_n(w->metrics.match_seconds, (double)tally->match_us / 1e6 / events,
+                     tally->matched);
+    metric_observe_n(w->metrics.candidates, (double)tally->candidates / events, tally->matched);
+    campaigns_note(w->options.campaigns, tally->matched, tally->candidates);
+}
+
 void report_settled(struct worker *w, const struct item *items, size_t count)
 {
     const struct pipeline_tally *tally = &w->lane->pipeline.tally;
@@ -96,6 +121,7 @@ void report_settled(struct worker *w, const struct item *items, size_t count)
     metric_observe_n(w->metrics.duration, duration,
                      tally->processed + tally->failed + tally->duplicate);
     observe_lag(w, items, count);
+    report_matching(w, tally);
     /* The usual batch has no failure: no need to look at its items. */
     if (tally->failed + tally->retried == 0)
         return;

@@ -10,6 +10,7 @@
  */
 #include "common/clock.h"
 #include "common/error.h"
+#include "worker/campaigns.h"
 #include "worker/retry.h"
 #include "worker/worker_private.h"
 
@@ -54,6 +55,10 @@ static void load_batch(struct worker *w)
         const struct queue_message *message = &lane->batch.messages[i];
 
         pipeline_load(&lane->pipeline, message, 1, 0)->is_settled = message->seq <= w->position;
+        if (++w->unsampled < CAMPAIGNS_SAMPLE_STRIDE)
+            continue;
+        w->unsampled = 0;
+        campaigns_sample(w->options.campaigns, message->body);
     }
     metric_observe(w->metrics.batch_size, (double)lane->batch.count);
 }

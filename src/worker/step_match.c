@@ -2,6 +2,7 @@
  *
  * An event without a match is processed as well: that no campaign wanted it is a result, too.
  * The probe and the fault point are for tests; without them this step cannot fail. */
+#include "common/clock.h"
 #include "common/error.h"
 #include "common/fault_point.h"
 #include "worker/steps.h"
@@ -22,26 +23,29 @@ static bool probe(struct pipeline *p, const struct item *item, GError **error)
 /* Ids and rewards are borrowed from the set, which the pipeline holds until after settle. */
 static void match(struct pipeline *p, struct item *item)
 {
-    const struct campaign_set_entry *entries = NULL;
+    struct campaign_set_found found = {0};
     struct store_match *matches = NULL;
-    size_t count = 0;
 
     if (p->campaigns != NULL)
-        count = campaign_set_match(p->campaigns, item->flat, &p->arena, &entries);
-    if (count > 0)
-        matches = ARENA_NEW(&p->arena, struct store_match, count);
-    for (size_t i = 0; i < count; i++)
-        matches[i] = (struct store_match){.campaign_id = entries[i].id,
-                                          .campaign_version = entries[i].version,
-                                          .rewards = entries[i].then};
+        campaign_set_match(p->campaigns, p->matching, item->flat, &p->arena, &found);
+    if (found.count > 0)
+        matches = ARENA_NEW(&p->arena, struct store_match, found.count);
+    for (size_t i = 0; i < found.count; i++)
+        matches[i] = (struct store_match){.campaign_id = found.entries[i].id,
+                                          .campaign_version = found.entries[i].version,
+                                          .rewards = found.entries[i].then};
+    p->tally.matched++;
+    p->tally.candidates += found.candidates;
     item->matches = matches;
-    item->match_count = count;
+    item->match_count = found.count;
     item->kind = STORE_PROCESSED;
     item->state = ITEM_ENDED;
 }
 
 bool step_match(struct pipeline *p, struct item *items, size_t count, GError **error)
 {
+    int64_t began_us = clock_monotonic_us();
+
     for (size_t i = 0; i < count; i++) {
         if (items[i].state != ITEM_OPEN)
             continue;
@@ -53,5 +57,6 @@ bool step_match(struct pipeline *p, struct item *items, size_t count, GError **e
             return false;
         match(p, &items[i]);
     }
+    p->tally.match_us += clock_monotonic_us() - began_us;
     return true;
 }

@@ -14,6 +14,8 @@
 #include "worker/retry.h"
 #include "worker/worker_private.h"
 
+#define AWAIT_MS 100 /* how often a worker that waits for the campaigns looks whether to stop */
+
 /* Asked once a round and never in the middle of a batch. Any thread. */
 static bool is_stopping(struct worker *w)
 {
@@ -92,11 +94,22 @@ static bool load_position(struct worker *w)
     return true;
 }
 
+/* Until the campaigns are loaded nothing can be matched. false = the thread must end. */
+static bool await_campaigns(struct worker *w)
+{
+    GError *error = NULL;
+
+    while (!campaigns_await(w->options.campaigns, AWAIT_MS, &error))
+        if (error != NULL ? !worker_recover(w, &error) : is_stopping(w))
+            return false;
+    return true;
+}
+
 bool worker_refresh_campaigns(struct worker *w)
 {
     GError *error = NULL;
 
-    while (!campaigns_refresh(w->store, &w->campaigns, &error))
+    while (!campaigns_refresh(w->options.campaigns, &w->campaigns, &error))
         if (!worker_recover(w, &error))
             return false;
     pipeline_use(&w->lane->pipeline, w->campaigns);
@@ -112,7 +125,7 @@ static void *worker_main(void *user)
     log_info(LOG_MSG("worker started"), LOG_STRING("worker_id", w->options.id),
              LOG_INT("batch_max", (int64_t)w->options.batch_max),
              LOG_INT("suspicious", w->options.is_suspicious));
-    if (load_position(w) && worker_refresh_campaigns(w))
+    if (load_position(w) && await_campaigns(w) && worker_refresh_campaigns(w))
         while (!is_stopping(w) && retries_run(w) && rounds_run(w))
             ;
     rounds_finish(w, NULL);

@@ -21,6 +21,7 @@
 #include "queue/queue.h"
 #include "store/store.h"
 
+struct campaigns;
 struct worker;
 
 struct worker_options {
@@ -30,7 +31,8 @@ struct worker_options {
                            began; 0 = at once */
     int attempts_max;   /* 3 */
     int64_t backoff_ms; /* first retry after this, doubled each time, +-25 % jitter */
-    bool is_suspicious; /* the last process ended uncleanly: try the first batch one by one */
+    struct campaigns *campaigns; /* in force; borrowed until stop */
+    bool is_suspicious;      /* the last process ended uncleanly: try the first batch one by one */
     struct disk_watch *disk; /* told what settling finds; borrowed, may be NULL */
     /* Called once, on the worker's thread, when it cannot go on (FATAL, CORRUPT). May be NULL. */
     void (*on_fatal)(void *user, const char *message);

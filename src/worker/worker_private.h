@@ -24,6 +24,7 @@ struct worker_metrics {
     struct metric *processed, *failed, *duplicate, *retried, *matches;
     struct metric *active_workers;
     struct metric *duration, *batch_size, *lag;
+    struct metric *match_seconds, *candidates;
 };
 
 /* A batch with everything that belongs to it. */
@@ -48,6 +49,7 @@ struct worker {
     struct lane *lane;     /* the batch in hand */
     struct lane *settling; /* the other one, while the settler has it; or NULL */
     struct settler *settler;
+    unsigned unsampled;     /* messages since the last one that was taken as a sample */
     int64_t position;       /* everything up to this seq is settled or in the retry table */
     int64_t next_retry_us;  /* monotonic: look for due retries then; INT64_MAX = there are none */
     unsigned failures;      /* of the infrastructure, in a row */

@@ -503,50 +503,151 @@ static void a_campaign_made_again_continues_its_versions(struct world *w)
     assert_list(w, "big@2", .view = STORE_CAMPAIGNS);
 }
 
-static size_t load(struct world *w, int64_t known, int64_t *generation, struct store_campaign **out)
+static struct store_campaign_page load(struct world *w, int64_t since, const char *after,
+                                       size_t max)
 {
+    struct store_campaign_range range = {since, slice_text(after), max};
+    struct store_campaign_page page = {.count = 12345};
     g_autoptr(GError) error = NULL;
-    size_t count = 12345;
 
-    g_assert_true(store_load_campaigns(w->s, known, &w->arena, generation, out, &count, &error));
+    g_assert_true(store_load_campaigns(w->s, &range, &w->arena, &page, &error));
     g_assert_no_error(error);
-    return count;
+    return page;
+}
+
+/* "a@1 b@2- +": ids and versions in the order of the page, '-' deleted, '+' there are more. */
+static void assert_page(const struct store_campaign_page *page, const char *expected)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    for (size_t i = 0; i < page->count; i++)
+        g_string_append_printf(text, "%s%.*s@%" G_GINT64_FORMAT "%s", i > 0 ? " " : "",
+                               SLICE_ARG(page->campaigns[i].id), page->campaigns[i].version,
+                               page->campaigns[i].is_deleted ? "-" : "");
+    g_string_append(text, page->has_more ? " +" : "");
+    g_assert_cmpstr(text->str, ==, expected);
 }
 
 static void load_gives_the_newest_of_every_live_campaign(struct world *w)
 {
-    struct store_campaign *all;
-    int64_t generation;
+    struct store_campaign_page page = load(w, STORE_CAMPAIGNS_ALL, NULL, 100);
 
-    g_assert_cmpuint(load(w, -1, &generation, &all), ==, 0);
+    assert_page(&page, "");
     must_change(w, STORE_CAMPAIGN_CREATE, "b");
     must_change(w, STORE_CAMPAIGN_CREATE, "a");
     must_change(w, STORE_CAMPAIGN_CREATE, "c");
     must_change(w, STORE_CAMPAIGN_UPDATE, "b");
     must_change(w, STORE_CAMPAIGN_DELETE, "c");
-    g_assert_cmpuint(load(w, -1, &generation, &all), ==, 2);
-    assert_slice(all[0].id, "a");
-    assert_slice(all[1].id, "b");
-    g_assert_cmpint(all[1].version, ==, 2);
-    assert_slice(all[1].document, "{\"rules\":{}}");
+    page = load(w, STORE_CAMPAIGNS_ALL, NULL, 100);
+    assert_page(&page, "a@1 b@2");
+    assert_slice(page.campaigns[1].document, "{\"rules\":{}}");
+    assert_slice(page.campaigns[1].status, "active");
+    g_assert_cmpint(page.generation, ==, summary(w).campaign_generation);
 }
 
-static void the_generation_tells_of_every_change(struct world *w)
+static void campaigns_are_loaded_page_by_page(struct world *w)
 {
-    struct store_campaign *all;
-    int64_t first, second;
+    struct store_campaign_page page;
 
-    load(w, -1, &first, &all);
-    g_assert_cmpuint(load(w, first, &second, &all), ==, 0);
-    g_assert_cmpint(second, ==, first);
+    must_change(w, STORE_CAMPAIGN_CREATE, "d");
+    must_change(w, STORE_CAMPAIGN_CREATE, "b");
     must_change(w, STORE_CAMPAIGN_CREATE, "a");
-    g_assert_cmpuint(load(w, first, &second, &all), ==, 1);
-    g_assert_cmpint(second, >, first);
-    g_assert_cmpuint(load(w, second, &first, &all), ==, 0);
+    must_change(w, STORE_CAMPAIGN_CREATE, "c");
+    must_change(w, STORE_CAMPAIGN_DELETE, "b");
+    page = load(w, STORE_CAMPAIGNS_ALL, NULL, 2);
+    assert_page(&page, "a@1 c@1 +");
+    g_assert_cmpint(page.generation, ==, 5);
+    page = load(w, STORE_CAMPAIGNS_ALL, "c", 1);
+    assert_page(&page, "d@1");
+    page = load(w, STORE_CAMPAIGNS_ALL, "d", 1);
+    assert_page(&page, "");
+}
+
+static void changes_since_a_generation_come_once_in_their_order(struct world *w)
+{
+    struct store_campaign_page page;
+
+    must_change(w, STORE_CAMPAIGN_CREATE, "a"); /* 1 */
+    must_change(w, STORE_CAMPAIGN_CREATE, "b");
+    must_change(w, STORE_CAMPAIGN_CREATE, "c");
+    must_change(w, STORE_CAMPAIGN_UPDATE, "a");
+    must_change(w, STORE_CAMPAIGN_UPDATE, "a");
+    must_change(w, STORE_CAMPAIGN_DELETE, "b"); /* 6 */
+    change_refused(w, STORE_CAMPAIGN_DELETE, "b", 0, EF_ERROR_MISSING);
+    page = load(w, 0, NULL, 100);
+    assert_page(&page, "c@1 a@3 b@1-");
+    page = load(w, 3, NULL, 100);
+    assert_page(&page, "a@3 b@1-");
+    g_assert_cmpint(page.generation, ==, 6);
+    page = load(w, 3, NULL, 1);
+    assert_page(&page, "a@3 +");
+    g_assert_cmpint(page.generation, ==, 5);
+    page = load(w, 5, NULL, 1);
+    assert_page(&page, "b@1-");
+    g_assert_cmpint(page.generation, ==, 6);
+    page = load(w, 6, NULL, 1);
+    assert_page(&page, "");
+    g_assert_cmpint(page.generation, ==, 6);
+    must_change(w, STORE_CAMPAIGN_CREATE, "b");
+    page = load(w, 6, NULL, 1);
+    assert_page(&page, "b@2");
+}
+
+/* Whatever changed: who follows the changes page by page ends with what a full load gives. */
+static void changes_lead_to_what_a_full_load_gives(struct world *w)
+{
+    g_autoptr(GTree) followed = g_tree_new((GCompareFunc)(void (*)(void))g_strcmp0);
+    struct store_campaign_page page = {0};
+
+    for (int i = 0; i < 300; i++) {
+        const char *id = arena_printf(&w->arena, "c%d", g_test_rand_int_range(0, 20));
+        enum store_campaign_change kind = (enum store_campaign_change)g_test_rand_int_range(0, 3);
+
+        change(w, kind, id, 0, NULL, NULL); /* may be refused */
+        if (g_test_rand_int_range(0, 4) != 0)
+            continue;
+        do {
+            page = load(w, page.generation, NULL, (size_t)g_test_rand_int_range(1, 5));
+            for (size_t k = 0; k < page.count; k++) {
+                char *key = arena_printf(&w->arena, "%.*s", SLICE_ARG(page.campaigns[k].id));
+
+                if (page.campaigns[k].is_deleted)
+                    g_tree_remove(followed, key);
+                else
+                    g_tree_replace(followed, key, GINT_TO_POINTER(page.campaigns[k].version));
+            }
+        } while (page.has_more);
+        page = load(w, STORE_CAMPAIGNS_ALL, NULL, 100);
+        g_assert_cmpint(g_tree_nnodes(followed), ==, page.count);
+        for (size_t k = 0; k < page.count; k++) {
+            char *key = arena_printf(&w->arena, "%.*s", SLICE_ARG(page.campaigns[k].id));
+
+            g_assert_cmpint(GPOINTER_TO_INT(g_tree_lookup(followed, key)), ==,
+                            page.campaigns[k].version);
+        }
+    }
+}
+
+static void the_active_ones_are_counted(struct world *w)
+{
+    struct store_campaign_write write = {.change = STORE_CAMPAIGN_UPDATE,
+                                         .id = SLICE("a"),
+                                         .status = SLICE("paused"),
+                                         .document = SLICE("{}")};
+
+    must_change(w, STORE_CAMPAIGN_CREATE, "a");
+    must_change(w, STORE_CAMPAIGN_CREATE, "b");
+    must_change(w, STORE_CAMPAIGN_UPDATE, "b");
+    g_assert_cmpint(summary(w).campaigns_active, ==, 2);
+    g_assert_true(store_write_campaign(w->s, &write, NULL, NULL, NULL));
+    g_assert_true(store_write_campaign(w->s, &write, NULL, NULL, NULL));
+    g_assert_cmpint(summary(w).campaigns_active, ==, 1);
     must_change(w, STORE_CAMPAIGN_DELETE, "a");
-    load(w, second, &first, &all);
-    g_assert_cmpint(first, >, second);
-    g_assert_cmpint(summary(w).campaign_generation, ==, first);
+    g_assert_cmpint(summary(w).campaigns_active, ==, 1);
+    must_change(w, STORE_CAMPAIGN_DELETE, "b");
+    g_assert_cmpint(summary(w).campaigns_active, ==, 0);
+    must_change(w, STORE_CAMPAIGN_CREATE, "a");
+    g_assert_cmpint(summary(w).campaigns_active, ==, 1);
 }
 
 static void nobody_has_to_want_the_result(struct world *w)
@@ -675,16 +776,17 @@ static void retries_and_attempts_survive(struct world *w)
 
 static void campaigns_survive(struct world *w)
 {
-    int64_t generation, before = 0;
-    struct store_campaign *all;
+    struct store_campaign_page page;
 
     must_change(w, STORE_CAMPAIGN_CREATE, "a");
     must_change(w, STORE_CAMPAIGN_CREATE, "b");
     must_change(w, STORE_CAMPAIGN_DELETE, "b");
-    load(w, -1, &before, &all);
     world_reopen(w);
-    g_assert_cmpuint(load(w, -1, &generation, &all), ==, 1);
-    g_assert_cmpint(generation, ==, before);
+    page = load(w, STORE_CAMPAIGNS_ALL, NULL, 100);
+    assert_page(&page, "a@1");
+    g_assert_cmpint(page.generation, ==, 3);
+    page = load(w, 1, NULL, 100);
+    assert_page(&page, "b@1-");
     g_assert_cmpint(must_change(w, STORE_CAMPAIGN_CREATE, "b").version, ==, 2);
 }
 
@@ -747,7 +849,10 @@ static const struct promise promises[] = {
     PROMISE(a_deleted_campaign_keeps_its_versions),
     PROMISE(a_campaign_made_again_continues_its_versions),
     PROMISE(load_gives_the_newest_of_every_live_campaign),
-    PROMISE(the_generation_tells_of_every_change),
+    PROMISE(campaigns_are_loaded_page_by_page),
+    PROMISE(changes_since_a_generation_come_once_in_their_order),
+    PROMISE(changes_lead_to_what_a_full_load_gives),
+    PROMISE(the_active_ones_are_counted),
     PROMISE(nobody_has_to_want_the_result),
     PROMISE(the_summary_adds_up),
     PROMISE(lists_see_whole_settlements),

@@ -63,11 +63,11 @@ static bool call(struct world *w, enum store_call which, GError **error)
     GArray *rows = g_array_new(FALSE, FALSE, sizeof(struct store_row));
     struct collector collector = {.w = w, .rows = rows};
     struct store_outcome o = processed(summary(w).position + 1, "e");
-    struct store_campaign *campaigns;
+    struct store_campaign_range all = {.since = STORE_CAMPAIGNS_ALL, .max = 10};
+    struct store_campaign_page campaigns;
     struct store_retry *retries;
     struct store_page page;
     struct store_seen seen;
-    int64_t generation;
     size_t count;
     bool ok = false;
     int attempt;
@@ -89,7 +89,7 @@ static bool call(struct world *w, enum store_call which, GError **error)
         ok = change(w, STORE_CAMPAIGN_CREATE, "c", 0, NULL, error);
         break;
     case STORE_CALL_LOAD_CAMPAIGNS:
-        ok = store_load_campaigns(w->s, -1, &w->arena, &generation, &campaigns, &count, error);
+        ok = store_load_campaigns(w->s, &all, &w->arena, &campaigns, error);
         break;
     case STORE_CALL_LIST:
         ok = store_list(w->s, &query, &w->arena, collect_row, &collector, &page, error);

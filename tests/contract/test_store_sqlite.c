@@ -119,9 +119,9 @@ static void the_names_are_readable_while_it_runs(struct world *w)
 static void the_file_says_what_it_is(struct world *w)
 {
     assert_shell(w, "PRAGMA journal_mode", "wal");
-    assert_shell(w, "PRAGMA user_version", "2");
+    assert_shell(w, "PRAGMA user_version", "3");
     assert_shell(w, "PRAGMA application_id", "1162234963");
-    assert_shell(w, "SELECT number || name FROM migrations", "1init|2checksums");
+    assert_shell(w, "SELECT number || name FROM migrations", "1init|2checksums|3campaign_changes");
 }
 
 static void ids_have_no_sql_index_while_memory_suffices(struct world *w)
@@ -394,6 +394,10 @@ static void counts_that_do_not_add_up_are_found(struct world *w)
          "replayed count"},
         {"UPDATE campaign_heads SET version = 2", "UPDATE campaign_heads SET version = 1",
          "campaigns: campaign big"},
+        {"UPDATE counters SET value = 2 WHERE name = 'campaign_generation'",
+         "UPDATE counters SET value = 1 WHERE name = 'campaign_generation'", "campaign generation"},
+        {"UPDATE counters SET value = 2 WHERE name = 'campaigns_active'",
+         "UPDATE counters SET value = 1 WHERE name = 'campaigns_active'", "active count"},
         {"DELETE FROM processed WHERE seq = 1", "", "processed count"},
     };
 
@@ -417,9 +421,11 @@ static void a_changed_value_is_found(struct world *w)
         {"UPDATE campaign_heads SET deleted_at_us = 5",
          "UPDATE campaign_heads SET deleted_at_us = NULL",
          "campaign heads: the row of campaign big"},
-        {"UPDATE counters SET value = value + 1 WHERE name = 'campaign_generation'",
-         "UPDATE counters SET value = value - 1 WHERE name = 'campaign_generation'",
-         "counter rows: the counter campaign_generation"},
+        {"UPDATE campaign_heads SET generation = 5", "UPDATE campaign_heads SET generation = 1",
+         "campaign heads: the row of campaign big"},
+        {"UPDATE counters SET value = value + 1 WHERE name = 'position'",
+         "UPDATE counters SET value = value - 1 WHERE name = 'position'",
+         "counter rows: the counter position"},
         {"UPDATE migrations SET name = 'x' WHERE number = 2",
          "UPDATE migrations SET name = 'checksums' WHERE number = 2", "migration rows: the row 2"},
         {"UPDATE failed SET replay_seq = 5", "UPDATE failed SET replay_seq = NULL",

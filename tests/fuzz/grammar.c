@@ -143,6 +143,16 @@ static const char *const NAMES[] = {
     "a", "b", "c", "a.b", "b.c", "", ".", "$or", "A", "\\u0061", "prefix", "exists", "<", "\u00e9",
 };
 
+const char *grammar_text(unsigned i)
+{
+    return TEXTS[i % G_N_ELEMENTS(TEXTS)];
+}
+
+const char *grammar_number(unsigned i)
+{
+    return NUMBERS[i % G_N_ELEMENTS(NUMBERS)];
+}
+
 static unsigned choose(struct grammar *g, unsigned count)
 {
     return g->p < g->end ? *g->p++ % count : 0;

@@ -15,4 +15,8 @@
 /* Nearly always a good pattern and good JSON. Both are appended. */
 void grammar_derive(struct slice choices, GString *pattern, GString *event);
 
+/* The lists of traps, for grammar_set: the content of a string, escaped, and a number. Any i. */
+const char *grammar_text(unsigned i);
+const char *grammar_number(unsigned i);
+
 #endif

@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/error.h"
 #include "common/log.h"
+#include "worker/campaigns.h"
 
 #define DEADLINE_US (INT64_C(30) * 1000000)
 
@@ -79,6 +80,9 @@ void rig_init(struct rig *rig)
 void rig_start(struct rig *rig)
 {
     g_assert_null(rig->worker);
+    rig->campaigns =
+        campaigns_start(&(struct campaigns_options){.store = rig->store, .retry_ms = 1});
+    rig->options.campaigns = rig->campaigns;
     rig->worker = worker_start(rig->queue, rig->store, &rig->options);
 }
 
@@ -87,6 +91,8 @@ void rig_stop(struct rig *rig)
     queue_stop(rig->queue);
     worker_stop(rig->worker);
     rig->worker = NULL;
+    campaigns_stop(rig->campaigns);
+    rig->campaigns = NULL;
 }
 
 void rig_done(struct rig *rig)

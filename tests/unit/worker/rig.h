@@ -14,6 +14,7 @@
 struct rig {
     struct queue *queue;
     struct store *store;
+    struct campaigns *campaigns; /* from rig_start to rig_stop */
     struct worker *worker;
     struct worker_options options; /* change before rig_start */
     struct arena arena;            /* of everything published and listed */

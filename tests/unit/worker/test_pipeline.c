@@ -4,7 +4,7 @@
 #include "common/clock.h"
 #include "common/error.h"
 #include "rig.h"
-#include "worker/campaigns.h"
+#include "worker/campaign_load.h"
 
 struct bench {
     struct rig rig;
@@ -344,12 +344,15 @@ static void test_matches(void)
     struct bench b;
     g_autoptr(GError) error = NULL;
     const struct store_row *row;
+    int64_t generation;
 
     bench_init(&b);
     rig_add_campaign(&b.rig, "big", "{\"payload\":{\"amount\":[{\"numeric\":[\">\",50]}]}}");
     rig_add_campaign(&b.rig, "all", "{\"event_type\":[\"purchase\"]}");
     rig_add_campaign(&b.rig, "none", "{\"event_type\":[\"refund\"]}");
-    g_assert_true(campaigns_refresh(b.rig.store, &b.pipeline.campaigns, &error));
+    g_assert_cmpint(campaign_load_all(&(struct campaign_load){.store = b.rig.store},
+                                      &b.pipeline.campaigns, &generation, &error),
+                    ==, CAMPAIGN_LOAD_DONE);
     rig_publish_event(&b.rig, "e1", 75);
     rig_publish_event(&b.rig, "e2", 10);
     rig_publish_event(&b.rig, "e1", 75);

@@ -1,0 +1,395 @@
+/* Filing: every conjunction under the keys of its rarest field; what lies under one key is filed
+ * again under the next rarest, until few are left. Those stand in the node's list with the tests
+ * that are still open.
+ * Source: Fabret et al., SIGMOD 2001 (access predicates); Sadoghi and Jacobsen, SIGMOD 2011
+ * (splitting what is left over).
+ */
+#include "core/matcher/internal.h"
+
+#define LIST_MAX        24   /* so many are tried rather than filed further */
+#define SHARE_MAX       0.4F /* a key that more events come to saves too little */
+#define DEPTH_MAX       8
+#define COPIES_MAX      64    /* of one conjunction; more only for one with many keys at the root */
+#define DOORS_PER_CHILD 16    /* so sparse may an array of the root's children be */
+#define SMALL_SLOTS     16384 /* of the table of nodes */
+#define FIELDS_MAX      64    /* of one conjunction that are looked at; the rest are only tested */
+
+/* A conjunction on its way down. */
+struct filing {
+    uint32_t conjunction;
+    uint32_t copies; /* of it on this way, about */
+    uint64_t used;   /* fields that led here */
+    uint64_t done;   /* those of them that need no test */
+};
+
+/* A filing under a key of its next field. */
+struct record {
+    struct matcher_key key;
+    uint32_t filing;
+    uint8_t field; /* of the conjunction */
+    bool is_exact;
+};
+
+struct filer {
+    struct matcher *m;
+    const struct matcher_judgement *judgements;
+    struct matcher_key *keys; /* room for a field's */
+    size_t memory_max;
+    float *ranks;    /* by field: its place among the open tests of a list */
+    GArray *nodes;   /* struct matcher_node */
+    GArray *entries; /* uint32_t */
+    GArray *stream;  /* uint32_t */
+    bool is_over;    /* memory_max is passed */
+};
+
+static const uint32_t *fields_of(const struct matcher *m, uint32_t conjunction, uint32_t *count)
+{
+    const struct matcher_conjunction *c = &m->conjunctions[conjunction];
+
+    *count = c[1].first - c->first;
+    return m->fields_of + c->first;
+}
+
+/* ---- lists ----------------------------------------------------------------------------------- */
+
+static void put(GArray *array, uint32_t word)
+{
+    g_array_append_val(array, word);
+}
+
+/* A field that is one test stands in the list as that; others by their number. */
+static struct matcher_test test_of(const struct matcher *m, uint32_t field)
+{
+    const struct matcher_field *f = &m->fields[field];
+
+    if (f->count == 1 && !f->allows_absent)
+        return m->tests[f->first];
+    if (f->count == 0 && f->allows_absent)
+        return (struct matcher_test){.head = TEST_ABSENT, .a = f->path};
+    return (struct matcher_test){.head = TEST_FIELD, .a = field};
+}
+
+/* Dear tests come behind cheap ones, whatever they tell. */
+static float rank_of(const struct filer *f, uint32_t field)
+{
+    static const float COST[] = {
+        [TEST_RANGE] = 0, [TEST_LIST] = 0,  [TEST_NONE] = 1,  [TEST_FEWER] = 1,
+        [TEST_TEXT] = 3,  [TEST_FIELD] = 2, [TEST_ABSENT] = 1};
+
+    return COST[TEST_KIND(test_of(f->m, field).head)] + MIN(f->judgements[field].share, 1.0F);
+}
+
+/* Numbers of the open fields, telling ones first, into order; returns how many. */
+static uint32_t order_open(const struct filer *f, const struct filing *filing, uint32_t *order)
+{
+    uint32_t count, open = 0;
+    const uint32_t *fields = fields_of(f->m, filing->conjunction, &count);
+
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t at = open;
+
+        if (i < FIELDS_MAX && filing->done >> i & 1)
+            continue;
+        for (; at > 0 && f->ranks[order[at - 1]] > f->ranks[fields[i]]; at--)
+            order[at] = order[at - 1];
+        order[at] = fields[i];
+        open++;
+    }
+    return open;
+}
+
+/* The conjunction and its open tests. */
+static void put_filing(struct filer *f, const struct filing *filing)
+{
+    uint32_t few[FIELDS_MAX], count;
+    g_autofree uint32_t *many = NULL;
+    uint32_t *order = few;
+    uint32_t open;
+
+    fields_of(f->m, filing->conjunction, &count);
+    if (count > FIELDS_MAX)
+        order = many = g_new(uint32_t, count);
+    open = order_open(f, filing, order);
+    put(f->stream, filing->conjunction);
+    put(f->stream, open);
+    for (uint32_t i = 0; i < open; i++) {
+        struct matcher_test test = test_of(f->m, order[i]);
+
+        g_array_append_vals(f->stream, &test, sizeof(test) / sizeof(uint32_t));
+    }
+    f->m->copies++;
+}
+
+/* ---- choosing -------------------------------------------------------------------------------- */
+
+/* The rarest field that was not used on this way; -1: none is worth it. */
+static int choose(const struct filer *f, const struct filing *filing)
+{
+    float best_share = SHARE_MAX;
+    uint32_t count;
+    const uint32_t *fields = fields_of(f->m, filing->conjunction, &count);
+    int best = -1;
+
+    for (uint32_t i = 0; i < MIN(count, FIELDS_MAX); i++) {
+        const struct matcher_judgement *j = &f->judgements[fields[i]];
+
+        if (filing->used >> i & 1 || j->keys == 0 || j->share >= best_share ||
+            (filing->used != 0 && (uint64_t)j->keys * filing->copies > COPIES_MAX))
+            continue;
+        best = (int)i;
+        best_share = j->share;
+    }
+    return best;
+}
+
+static void record(struct filer *f, GArray *records, const struct filing *filing, uint32_t number,
+                   int field)
+{
+    uint32_t count;
+    const uint32_t *fields = fields_of(f->m, filing->conjunction, &count);
+    struct record r = {.filing = number, .field = (uint8_t)field};
+    size_t keys = matcher_keys(f->m, fields[field], f->keys, &r.is_exact);
+
+    for (size_t i = 0; i < keys; i++) {
+        r.key = f->keys[i];
+        g_array_append_val(records, r);
+    }
+}
+
+static int compare_records(const void *a, const void *b)
+{
+    const struct record *x = a, *y = b;
+
+    if (x->key.entry != y->key.entry)
+        return x->key.entry < y->key.entry ? -1 : 1;
+    if (x->key.coordinate != y->key.coordinate)
+        return x->key.coordinate < y->key.coordinate ? -1 : 1;
+    return (x->filing > y->filing) - (x->filing < y->filing);
+}
+
+static bool is_same_key(const struct record *a, const struct record *b)
+{
+    return a->key.entry == b->key.entry && a->key.coordinate == b->key.coordinate;
+}
+
+/* ---- nodes ----------------------------------------------------------------------------------- */
+
+static uint64_t node_hash(const void *user, uint32_t value)
+{
+    const struct filer *f = user;
+    const struct matcher_node *n = &g_array_index(f->nodes, struct matcher_node, value);
+
+    return matcher_node_hash(n->parent, n->entry, n->coordinate);
+}
+
+static void check_memory(struct filer *f)
+{
+    size_t size = f->nodes->len * (sizeof(struct matcher_node) + 2 * sizeof(struct matcher_slot)) +
+                  (f->stream->len + f->entries->len) * sizeof(uint32_t);
+
+    f->is_over |= f->memory_max > 0 && size > f->memory_max;
+}
+
+static void build(struct filer *f, uint32_t node, const struct filing *filings, uint32_t count,
+                  unsigned depth);
+
+/* The records of one key become a node. */
+static void build_child(struct filer *f, uint32_t parent, const struct filing *filings,
+                        const struct record *records, guint count, unsigned depth)
+{
+    struct matcher_node node = {
+        .parent = parent, .entry = records[0].key.entry, .coordinate = records[0].key.coordinate};
+    struct filing few[LIST_MAX];
+    g_autofree struct filing *many = count > LIST_MAX ? g_new(struct filing, count) : NULL;
+    struct filing *inner = many != NULL ? many : few;
+    uint32_t kept = 0;
+
+    for (guint i = 0; i < count; i++) {
+        struct filing *filing = &inner[kept];
+
+        if (i > 0 && records[i].filing == records[i - 1].filing)
+            continue; /* two alternatives with one key */
+        *filing = filings[records[i].filing];
+        filing->used |= UINT64_C(1) << records[i].field;
+        if (records[i].is_exact)
+            filing->done |= UINT64_C(1) << records[i].field;
+        kept++;
+    }
+    g_array_append_val(f->nodes, node);
+    matcher_table_put(&f->m->node_table, node_hash(f, f->nodes->len - 1), f->nodes->len - 1,
+                      node_hash, f);
+    build(f, f->nodes->len - 1, inner, kept, depth + 1);
+}
+
+/* All children of a node; then its entries, which must stand together. */
+static void build_children(struct filer *f, uint32_t node, const struct filing *filings,
+                           GArray *records, unsigned depth)
+{
+    struct record *all = (struct record *)(void *)records->data;
+    g_autoptr(GArray) entries = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+    struct matcher_node *n;
+
+    qsort(all, records->len, sizeof(*all), compare_records);
+    for (guint i = 0; i < records->len && !f->is_over;) {
+        guint first = i;
+
+        while (i < records->len && is_same_key(&all[i], &all[first]))
+            i++;
+        if (entries->len == 0 ||
+            g_array_index(entries, uint32_t, entries->len - 1) != all[first].key.entry)
+            put(entries, all[first].key.entry);
+        build_child(f, node, filings, all + first, i - first, depth);
+        check_memory(f);
+    }
+    n = &g_array_index(f->nodes, struct matcher_node, node);
+    n->entries = f->entries->len;
+    n->entry_count = entries->len;
+    g_array_append_vals(f->entries, entries->data, entries->len);
+}
+
+static void count_copies(struct record *records, guint count, struct filing *filings)
+{
+    for (guint i = 0; i < count; i++)
+        if (i == 0 || records[i].filing != records[i - 1].filing) {
+            guint end = i;
+
+            while (end < count && records[end].filing == records[i].filing)
+                end++;
+            filings[records[i].filing].copies *= end - i;
+        }
+}
+
+/* The node's list: those that are not filed further, which is all when there are no records. */
+static void list_filings(struct filer *f, uint32_t node, const struct filing *filings,
+                         uint32_t count, GArray *records)
+{
+    uint32_t stream = f->stream->len;
+    struct matcher_node *n;
+
+    for (uint32_t i = 0; i < count; i++) {
+        int field = records != NULL ? choose(f, &filings[i]) : -1;
+
+        if (field < 0)
+            put_filing(f, &filings[i]);
+        else
+            record(f, records, &filings[i], i, field);
+    }
+    n = &g_array_index(f->nodes, struct matcher_node, node);
+    n->stream = stream;
+    n->stream_size = f->stream->len - stream;
+}
+
+/* Few are listed. Of many, those with a rare field are filed under it. */
+static void build(struct filer *f, uint32_t node, const struct filing *filings, uint32_t count,
+                  unsigned depth)
+{
+    g_autoptr(GArray) records = NULL;
+    g_autofree struct filing *mine = NULL;
+
+    if (count <= LIST_MAX || depth == DEPTH_MAX) {
+        list_filings(f, node, filings, count, NULL);
+        return;
+    }
+    records = g_array_new(FALSE, FALSE, sizeof(struct record));
+    list_filings(f, node, filings, count, records);
+    if (records->len == 0)
+        return;
+    mine = g_memdup2(filings, count * sizeof(*filings));
+    count_copies((struct record *)(void *)records->data, records->len, mine);
+    build_children(f, node, mine, records, depth);
+}
+
+/* Doors for an entry of the root, when its children fill enough of their array. */
+static void make_door(struct matcher *m, uint32_t number, uint32_t children)
+{
+    uint32_t entry = m->entries[m->nodes[0].entries + number];
+    uint32_t count = m->dimensions[entry >> LEVEL_BITS].coordinate_count;
+    uint32_t size = (count >> (entry & LEVEL_MASK)) + 1;
+
+    if (size / DOORS_PER_CHILD > children)
+        return;
+    m->doors[number] = (struct matcher_door){m->doors_to_count, size};
+    m->doors_to = g_renew(uint32_t, m->doors_to, m->doors_to_count + size);
+    memset(m->doors_to + m->doors_to_count, 0, size * sizeof(*m->doors_to));
+    m->doors_to_count += size;
+}
+
+/* The root's children as arrays; entries are ascending, and so are the children's entries. */
+static void make_doors(struct matcher *m)
+{
+    const struct matcher_node *root = &m->nodes[0];
+    g_autofree uint32_t *children = g_new0(uint32_t, root->entry_count + 1);
+    uint32_t number = 0;
+
+    m->doors = g_new0(struct matcher_door, root->entry_count);
+    for (uint32_t i = 1; i < m->node_count; i++) {
+        if (m->nodes[i].parent != 0)
+            continue;
+        while (m->entries[root->entries + number] != m->nodes[i].entry)
+            number++;
+        children[number]++;
+    }
+    for (uint32_t i = 0; i < root->entry_count; i++)
+        make_door(m, i, children[i]);
+    number = 0;
+    for (uint32_t i = 1; i < m->node_count; i++) {
+        if (m->nodes[i].parent != 0)
+            continue;
+        while (m->entries[root->entries + number] != m->nodes[i].entry)
+            number++;
+        if (m->doors[number].size > 0)
+            m->doors_to[m->doors[number].first + m->nodes[i].coordinate] = i;
+    }
+}
+
+/* Dimensions that were only made for filing, and not used for it, are not read. */
+static void note_idle(struct matcher *m)
+{
+    for (uint32_t i = 0; i < m->dimension_count; i++)
+        m->dimensions[i].is_idle = true;
+    for (uint32_t i = 0; i < m->test_count; i++)
+        if (TEST_KIND(m->tests[i].head) != TEST_TEXT)
+            m->dimensions[TEST_DIMENSION(m->tests[i].head)].is_idle = false;
+    for (uint32_t i = 0; i < m->entry_count; i++)
+        m->dimensions[m->entries[i] >> LEVEL_BITS].is_idle = false;
+}
+
+static void *take(GArray *array, uint32_t *count)
+{
+    guint size = g_array_get_element_size(array);
+
+    *count = array->len;
+    return g_realloc_n(g_array_free(array, FALSE), MAX(*count, 1), size);
+}
+
+bool matcher_file(struct matcher *m, const struct matcher_judgement *judgements, size_t memory_max)
+{
+    struct filer f = {
+        .m = m,
+        .judgements = judgements,
+        .keys = g_new(struct matcher_key, KEYS_MAX),
+        .memory_max = memory_max,
+        .nodes = g_array_new(FALSE, FALSE, sizeof(struct matcher_node)),
+        .entries = g_array_new(FALSE, FALSE, sizeof(uint32_t)),
+        .stream = g_array_new(FALSE, FALSE, sizeof(uint32_t)),
+    };
+    struct matcher_node root = {0};
+    g_autofree struct filing *all = g_new(struct filing, m->conjunction_count);
+
+    for (uint32_t i = 0; i < m->conjunction_count; i++)
+        all[i] = (struct filing){.conjunction = i, .copies = 1};
+    f.ranks = g_new(float, MAX(m->field_count, 1));
+    for (uint32_t i = 0; i < m->field_count; i++)
+        f.ranks[i] = rank_of(&f, i);
+    g_array_append_val(f.nodes, root);
+    build(&f, 0, all, m->conjunction_count, 0);
+    m->nodes = take(f.nodes, &m->node_count);
+    m->entries = take(f.entries, &m->entry_count);
+    m->stream = take(f.stream, &m->stream_count);
+    make_doors(m);
+    note_idle(m);
+    m->is_small = m->node_table.mask < SMALL_SLOTS;
+    g_free(f.keys);
+    g_free(f.ranks);
+    return !f.is_over;
+}

@@ -1,0 +1,429 @@
+/* internal: what the files of core/matcher share; nobody else includes this.
+ *
+ *   pattern ──draft──▶ conjunctions of fields, each field a few tests on coordinates
+ *           ──judge──▶ how often an event passes each field
+ *           ──file───▶ nodes: every conjunction under its rarest field, long lists split again
+ *   event   ──read───▶ coordinates ──find──▶ nodes ▸ lists ▸ tests ▸ places
+ *
+ * A leaf of an event becomes small integers, its coordinates, one for each dimension of its path: a
+ * dimension is one way of looking at the leaves of one path (as an exact text, by its prefixes, as
+ * a number …). All texts that patterns name are numbered; numbers and addresses become ranks among
+ * all bounds that patterns name. So nearly every condition is a range or a list of integers, and no
+ * text is compared per pattern. Source: docs/internals/matcher.md, with the papers.
+ *
+ * What is checked per conjunction ignores arrays at first: each field must find some leaf. Only
+ * when leaves of two of its fields lie in arrays, the leaves themselves are gathered and fitted
+ * together by the reference's own search.
+ */
+#ifndef CORE_MATCHER_INTERNAL_H
+#define CORE_MATCHER_INTERNAL_H
+
+#include "common/hash.h"
+#include "core/matcher/matcher.h"
+#include "core/matcher/skip.h"
+#include "core/pattern_internal.h"
+
+/* ---- coordinates ----------------------------------------------------------------------------- */
+
+/* One way of looking at the leaves of a path. */
+enum matcher_family {
+    FAMILY_TYPE,        /* TYPE_PRESENT, and the json_type; one of each a leaf */
+    FAMILY_TEXT,        /* the text's symbol */
+    FAMILY_FOLD,        /* the same of the folded text */
+    FAMILY_PREFIX,      /* symbols of all named prefixes of the text */
+    FAMILY_PREFIX_FOLD, /* of the folded text */
+    FAMILY_SUFFIX,
+    FAMILY_SUFFIX_FOLD,
+    FAMILY_NUMBER,      /* rank among the bounds */
+    FAMILY_NUMBER_TEXT, /* the symbol of a number that no double holds */
+    FAMILY_ADDRESS,     /* rank among the bounds */
+    FAMILY_COUNT
+};
+
+/* Whether the texts are those that others begin or end with; those at the beginning. */
+static inline bool matcher_is_affix(enum matcher_family family)
+{
+    return family >= FAMILY_PREFIX && family <= FAMILY_SUFFIX_FOLD;
+}
+
+static inline bool matcher_is_prefix(enum matcher_family family)
+{
+    return family == FAMILY_PREFIX || family == FAMILY_PREFIX_FOLD;
+}
+
+#define TYPE_PRESENT 8 /* beside the json_types */
+
+/* Coordinates that nothing is filed under and no range or list contains. */
+#define COORDINATE_NONE  UINT32_C(0xfffffffe) /* a text or number that no pattern names */
+#define COORDINATE_OTHER UINT32_C(0xffffffff) /* a leaf of another type, for anything-but */
+
+struct matcher_dimension {
+    uint32_t path;
+    uint32_t name; /* the number under which its symbols stand */
+    uint8_t family;
+    bool has_none_of;  /* somebody asks for leaves that are none of a list */
+    bool is_idle;      /* nothing is filed under it or tests it: not read */
+    uint32_t *lengths; /* PREFIX, SUFFIX and their folds: bytes of the named texts, ascending */
+    uint32_t length_count;
+    uint32_t characters; /* the folds: of the longest named text */
+    uint64_t sizes;      /* TEXT: bit MIN(size, 63) of each named text */
+    void *bounds;        /* NUMBER: double, ADDRESS: struct matcher_address; ascending */
+    uint32_t bound_count;
+    uint32_t coordinate_count; /* all are below */
+    uint32_t use;              /* where its symbols begin in an array of all dimensions' */
+};
+
+struct matcher_address {
+    uint8_t bytes[17]; /* size, then the address: compared byte by byte */
+};
+
+struct matcher_path {
+    struct slice path; /* in the arena */
+    uint64_t hash;
+    uint32_t first, count; /* its dimensions, in the order of the families */
+};
+
+/* A name of a path, below the names before it: {"a":…} and {"a.b":…} are a, and b below a. What the
+ * skimming reader looks for in an event. */
+struct matcher_name {
+    struct slice name; /* in the arena */
+    uint32_t number;
+    uint32_t parent;
+    uint32_t path;  /* which ends here; NO_PATH */
+    uint32_t count; /* names below */
+    bool is_deep;   /* one of these has further ones below */
+    uint64_t sizes; /* bit MIN(size, 63) of each name below */
+    /* What an event has behind the opening quote, in the bytes of a word that mask tells. */
+    uint64_t head, mask;
+};
+
+#define NO_PATH UINT32_MAX
+
+/* Texts that patterns name, each under its dimension. Both tables are open-addressing. */
+struct matcher_symbol {
+    const char *data; /* in the arena */
+    uint32_t size;
+    uint32_t dimension;  /* its name */
+    uint32_t coordinate; /* texts of a dimension are numbered from 0 */
+};
+
+struct matcher_slot {
+    uint32_t tag;   /* upper half of the hash */
+    uint32_t value; /* number + 1; 0: free */
+};
+
+struct matcher_table {
+    struct matcher_slot *slots; /* NULL: empty */
+    size_t mask;
+    size_t used;
+};
+
+/* ---- conditions ------------------------------------------------------------------------------ */
+
+enum matcher_test_kind {
+    TEST_RANGE,  /* a coordinate in a..b */
+    TEST_LIST,   /* one of the b values at a in the pool, which are sorted */
+    TEST_NONE,   /* one that is not of them */
+    TEST_FEWER,  /* fewer leaves have one of them than there are: no leaf has two */
+    TEST_TEXT,   /* a text of path b that passes texts[a] */
+    TEST_FIELD,  /* any test of field a */
+    TEST_ABSENT, /* path a has no leaf, or perhaps none in the elements that count */
+};
+
+/* Twelve bytes; they stand in the lists of the nodes as they are. */
+struct matcher_test {
+    uint32_t head; /* kind | dimension << 4 */
+    uint32_t a, b;
+};
+
+#define TEST_HEAD(kind, dimension) ((uint32_t)(kind) | (uint32_t)(dimension) << 4)
+#define TEST_KIND(head)            ((head)&15)
+#define TEST_DIMENSION(head)       ((head) >> 4)
+
+/* One path with its alternatives; equal ones of different patterns are one. */
+struct matcher_field {
+    uint32_t path;
+    uint32_t first; /* of its tests */
+    uint16_t count;
+    bool allows_absent;
+};
+
+/* A test that has to look at the text: wildcards, anything-but of more than plain texts. */
+struct matcher_text {
+    struct pattern_text_test test; /* what it points to is in the arena */
+    uint32_t hint_dimension;       /* texts that pass have this coordinate */
+    uint32_t hint;                 /* COORDINATE_NONE: there is no hint */
+};
+
+struct matcher_conjunction {
+    uint32_t place; /* of the pattern */
+    uint32_t first; /* in fields_of; the next one's first ends them */
+};
+
+/* ---- nodes ----------------------------------------------------------------------------------- */
+
+/* Conjunctions that one coordinate leads to. Those of its list are tried; the others are filed
+ * further, under coordinates of the node's entries. */
+struct matcher_node {
+    uint32_t parent, entry, coordinate; /* the key by which it is found */
+    uint32_t stream, stream_size;       /* words of the list, see below */
+    uint32_t entries, entry_count;      /* dimension << 5 | level */
+};
+
+/* A list is words: the conjunction's number, how many tests, then the tests; conjunction after
+ * conjunction. A key's coordinate is shifted right by its level, so ranges are filed under few. */
+/* The root's children, which every event looks for, stand in arrays by their coordinates where
+ * these are dense enough; the others, and all of other nodes, in the table. */
+struct matcher_door {
+    uint32_t first, size; /* in doors_to: number of the child, 0: none */
+};
+
+#define LEVEL_BITS 5
+#define LEVEL_MASK 31
+
+struct matcher {
+    struct arena arena;
+    struct matcher_path *paths;
+    struct matcher_table path_table;
+    struct matcher_name *names; /* the first is above all, and has no name itself */
+    struct matcher_table name_table;
+    struct matcher_dimension *dimensions;
+    struct matcher_symbol *symbols;
+    struct matcher_table symbol_table;
+    struct matcher_field *fields;
+    struct matcher_test *tests;
+    uint32_t *pool;
+    struct matcher_text *texts;
+    struct matcher_conjunction *conjunctions; /* one more than there are */
+    uint32_t *fields_of;
+    struct matcher_node *nodes; /* the first is the root */
+    struct matcher_table node_table;
+    uint32_t *entries;
+    struct matcher_door *doors; /* by entry of the root */
+    uint32_t *doors_to;
+    uint32_t *stream;
+    uint32_t pattern_count, path_count, name_count, dimension_count, symbol_count, field_count,
+        test_count;
+    uint32_t pool_count, text_count, conjunction_count, field_of_count, node_count, entry_count;
+    uint32_t stream_count, doors_to_count;
+    size_t copies; /* conjunctions in all lists */
+    size_t bytes;
+    bool is_small; /* the table of nodes stays in the processor's cache */
+};
+
+/* ---- tables ---------------------------------------------------------------------------------- */
+
+/* Spreads a hash or a key over all bits. */
+static inline uint64_t matcher_mix(uint64_t h)
+{
+    h ^= h >> 32;
+    h *= UINT64_C(0xd6e8feb86659fd93);
+    h ^= h >> 32;
+    h *= UINT64_C(0xd6e8feb86659fd93);
+    return h ^ h >> 32;
+}
+
+/* Of beginnings and ends, whose lengths are many: grows byte by byte. */
+static inline uint64_t matcher_affix_step(uint64_t h, char byte)
+{
+    return (h ^ (unsigned char)byte) * UINT64_C(0x9fb21c651e98df25);
+}
+
+static inline uint64_t matcher_affix_end(uint64_t h, size_t size, uint32_t dimension)
+{
+    return matcher_mix(h + (size + ((uint64_t)dimension << 32)) * UINT64_C(0x9e3779b97f4a7c15));
+}
+
+/* Texts of 4 to 16 bytes, which most are, by both their ends; see slice_equal_short. */
+static inline uint64_t matcher_symbol_hash(struct slice text, uint32_t dimension)
+{
+    uint64_t salt = (text.size + ((uint64_t)dimension << 32)) * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t ends[2] = {0, 0};
+
+    if (text.size >= sizeof(ends[0]) && text.size <= sizeof(ends)) {
+        memcpy(&ends[0], text.data, sizeof(ends[0]));
+        memcpy(&ends[1], text.data + text.size - sizeof(ends[1]), sizeof(ends[1]));
+    } else if (text.size >= sizeof(uint32_t) && text.size <= sizeof(ends)) {
+        memcpy(&ends[0], text.data, sizeof(uint32_t));
+        memcpy(&ends[1], text.data + text.size - sizeof(uint32_t), sizeof(uint32_t));
+    } else {
+        ends[0] = hash64(text);
+    }
+    ends[0] = (ends[0] ^ ends[0] >> 29) * UINT64_C(0xff51afd7ed558ccd);
+    return matcher_mix((ends[0] ^ ends[0] >> 32) + (ends[1] ^ salt));
+}
+
+/* Of a name below another, which is mostly short. */
+static inline uint64_t matcher_name_hash(uint32_t parent, struct slice name)
+{
+    uint64_t salt = (name.size + ((uint64_t)parent << 32)) * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t ends[2] = {0, 0};
+
+    if (name.size >= sizeof(ends[0]) && name.size <= sizeof(ends)) {
+        memcpy(&ends[0], name.data, sizeof(ends[0]));
+        memcpy(&ends[1], name.data + name.size - sizeof(ends[1]), sizeof(ends[1]));
+    } else if (name.size >= sizeof(uint32_t) && name.size <= sizeof(ends)) {
+        memcpy(&ends[0], name.data, sizeof(uint32_t));
+        memcpy(&ends[1], name.data + name.size - sizeof(uint32_t), sizeof(uint32_t));
+    } else if (name.size < sizeof(uint32_t)) {
+        for (size_t i = 0; i < name.size; i++)
+            ends[0] = ends[0] << 8 | (unsigned char)name.data[i];
+    } else {
+        ends[0] = hash64(name);
+    }
+    ends[0] ^= (ends[1] << 21 | ends[1] >> 43) ^ salt;
+    ends[0] *= UINT64_C(0xff51afd7ed558ccd);
+    return ends[0] ^ ends[0] >> 32;
+}
+
+static inline uint64_t matcher_node_hash(uint32_t parent, uint32_t entry, uint32_t coordinate)
+{
+    return matcher_mix(((uint64_t)parent << 32 | coordinate) +
+                       entry * UINT64_C(0x9e3779b97f4a7c15));
+}
+
+/* Enters a value that is not in the table yet, which grows when it is half full. again: the hash of
+ * a value that is in it. */
+typedef uint64_t (*matcher_hash)(const void *user, uint32_t value);
+void matcher_table_put(struct matcher_table *t, uint64_t hash, uint32_t value, matcher_hash again,
+                       const void *user);
+
+/* ---- building -------------------------------------------------------------------------------- */
+
+/* What is worked out for each field before filing. */
+struct matcher_judgement {
+    float share;   /* of the events that come to one of its keys; above 1 when they come to many */
+    uint16_t keys; /* 0: nothing to file it under */
+    bool is_exact; /* whoever comes to a key has passed the field */
+};
+
+/* A key of a field: where it is filed. */
+struct matcher_key {
+    uint32_t entry, coordinate;
+};
+
+#define KEYS_MAX 2048 /* of one field */
+
+/* Writes the field's keys to out (KEYS_MAX); returns how many, and whether they are exact. One that
+ * would have more has its path's presence. */
+size_t matcher_keys(const struct matcher *m, uint32_t field, struct matcher_key *out,
+                    bool *is_exact);
+
+/* Makes the tree of names of all paths. */
+void matcher_name_paths(struct matcher *m);
+
+/* Judges all fields. Owned by caller. */
+struct matcher_judgement *matcher_judge(const struct matcher *m, const GPtrArray *sample);
+
+/* Builds the nodes. false: they would take more than memory_max with what is there already. */
+bool matcher_file(struct matcher *m, const struct matcher_judgement *judgements, size_t memory_max);
+
+/* The bytes of everything. */
+size_t matcher_size(const struct matcher *m);
+
+/* ---- an event -------------------------------------------------------------------------------- */
+
+/* Coordinates of one dimension. */
+struct matcher_reading {
+    uint32_t first, count;         /* to test: each once and ascending when there are many */
+    uint32_t raw_first, raw_count; /* in the order of the leaves, with them */
+};
+
+/* The leaves that a field accepts, and, when it may be absent, all of them: places in run->found.
+ */
+struct matcher_gathered {
+    uint32_t epoch; /* valid when it is the run's */
+    uint32_t field;
+    uint32_t first, count;
+    uint32_t all_first, all_count;
+    uint32_t array; /* the outermost one, when it is the same for all accepted; else NO_ARRAY */
+};
+
+#define NO_ARRAY UINT32_MAX
+
+/* Whether some accepted leaves of two fields fit together. */
+struct matcher_pair {
+    uint32_t epoch;
+    uint32_t a, b;
+    bool fits;
+};
+
+#define FITS_KEPT 1024 /* a power of two: gathered lists, and pairs, that are remembered */
+
+/* Which three bytes follow each other in the texts of a path. */
+struct matcher_grams {
+    uint32_t path;
+    bool is_large; /* otherwise bits are not set */
+    uint64_t *bits;
+};
+
+#define GRAM_SETS 8 /* paths of an event that get one */
+
+/* What the event has at one path. */
+struct matcher_presence {
+    int32_t leaf;   /* the first */
+    int32_t last;   /* only the skimming reader's */
+    uint32_t count; /* of leaves */
+    bool is_there;
+    bool is_in_array; /* at least one leaf is */
+};
+
+struct matcher_run {
+    const struct matcher *matcher; /* of the find under way */
+    const struct flat *event;
+    struct matcher_reading *readings;   /* by dimension; all zero between events */
+    struct matcher_presence *presences; /* by path; likewise */
+    uint32_t *touched;                  /* paths of this event; room for all */
+    uint32_t touched_count;
+    size_t dimension_room, path_room;
+    uint32_t *values; /* all coordinates */
+    uint32_t *leaves; /* whose they are; in the sorted copies, how many have it */
+    size_t value_count, value_room;
+    uint32_t *scratch; /* for sorting */
+    size_t scratch_room;
+    size_t array_paths; /* touched ones with leaves in arrays */
+    GString *folded;
+    uint32_t *places; /* what was found */
+    size_t place_count, place_room;
+    uint64_t *bits; /* by place: it was found; zero between events */
+    size_t bit_words;
+    uint8_t *marks; /* by leaf; zero between */
+    size_t mark_room;
+    GArray *found;                     /* const struct flat_leaf *: gathered of this event */
+    GArray *fields;                    /* struct matcher_gathered: of the conjunction in hand */
+    struct matcher_gathered *gathered; /* FITS_KEPT, by field */
+    struct matcher_pair *pairs;        /* FITS_KEPT, by fields */
+    uint32_t epoch;                    /* of found */
+    GArray *leaves_tried; /* const struct flat_leaf *: lists for the search, which uses them up */
+    struct matcher_grams grams[GRAM_SETS];
+    uint32_t gram_count;
+    GArray *candidates; /* struct pattern_candidate */
+    size_t tried;
+    struct flat skimmed;     /* leaves of the skimming reader, without the parts of a whole flat */
+    size_t skimmed_room;     /* leaves that fit */
+    struct arena skim_arena; /* their steps, and texts that had escapes */
+    uint32_t *guesses;       /* two a name, see skim.c; of any matcher */
+    size_t guess_room;       /* names that have them */
+    const struct matcher_skip *skip;
+};
+
+/* Reads the event's coordinates; matcher_forget makes everything zero again. */
+void matcher_read(struct matcher_run *run, const struct matcher *m, const struct flat *event);
+void matcher_forget(struct matcher_run *run);
+
+/* The parts of matcher_read, for who finds the leaves otherwise: makes room for the matcher; then
+ * reads the leaves of a path, whose presence is filled in. */
+void matcher_prepare(struct matcher_run *run, const struct matcher *m);
+void matcher_read_leaves(struct matcher_run *run, uint32_t path);
+
+/* What matches the event that was read, as matcher_find says it; the run forgets the event. */
+size_t matcher_answer(struct matcher_run *run, const uint32_t **places);
+
+/* Whether no text of the path can pass the test, as far as can be told without looking at them. */
+bool matcher_grams_refuse(struct matcher_run *run, uint32_t path,
+                          const struct pattern_text_test *test);
+
+/* Whether a conjunction all of whose fields passed matches, arrays included. */
+bool matcher_fits(struct matcher_run *run, uint32_t conjunction);
+
+#endif
