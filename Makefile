@@ -24,10 +24,11 @@ help:
 	@echo "make check    the rules of the house: layers, sizes, lists, banned functions"
 	@echo "make lint     gcc and clang with warnings as errors, clang-format"
 	@echo "make bench    all benchmarks (about 25 minutes); writes bench/README.md"
+	@echo "make  the matcher alone (about 10 minutes); writes bench/match/README.md"
 	@echo "make fuzz     run every fuzz target for SECONDS=20 (clang)"
 	@echo "make tsan     unit and contract tests under the thread sanitizer"
 	@echo "make format   format the sources"
-	@echo "make install  install below PREFIX=$(PREFIX)"
+	@echo "make install  install program, manuals and libeventflow-match below PREFIX=$(PREFIX)"
 
 run: build
 	@exec $(RELEASE)/eventflow serve --examples
@@ -74,13 +75,13 @@ lint:
 	@$(NINJA) -C build/lint-gcc
 	@CC=clang scripts/configure build/lint-clang --werror
 	@$(NINJA) -C build/lint-clang
-	@find src tests bench -name '*.[ch]' -print0 | xargs -0 clang-format-14 --dry-run --Werror --ferror-limit=1 || \
+	@find src tests bench examples -name '*.[ch]' -print0 | xargs -0 clang-format-14 --dry-run --Werror --ferror-limit=1 || \
 		{ echo "lint: make format puts the layout right" >&2; exit 1; }
 	@echo "lint: clean"
 
 format:
 	@scripts/bootstrap lint
-	@find src tests bench -name '*.[ch]' -print0 | xargs -0 clang-format-14 -i
+	@find src tests bench examples -name '*.[ch]' -print0 | xargs -0 clang-format-14 -i
 
 # Without GLib's own allocator, whose reuse of memory across threads the sanitizer cannot see.
 tsan:
@@ -97,11 +98,14 @@ fuzz:
 	@$(NINJA) -C build/fuzz fuzz-programs
 	@scripts/fuzz build/fuzz $(or $(SECONDS),20)
 
-# PREFIX stands in front of the prefix / of the build, so that another one needs no other build.
+# PREFIX stands in front of the prefix / of the build, so that another one needs no other build. The
+# loader is told of the library where it looks anyway.
 install: build
+	@$(NINJA) -C $(RELEASE)
 	@mkdir -p "$(DESTDIR)$(abspath $(PREFIX))" && test -w "$(DESTDIR)$(abspath $(PREFIX))" || \
 		{ echo "install: cannot write below $(PREFIX): use sudo or another PREFIX" >&2; exit 1; }
 	@DESTDIR="$(DESTDIR)$(abspath $(PREFIX))" meson install -C $(RELEASE) --no-rebuild
+	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
 
 clean:
 	rm -rf build
