@@ -13,7 +13,7 @@ NINJA   := ninja $(if $(MAKE_TERMOUT),,--quiet)
 RELEASE_OPTIONS := --buildtype=release -Dhardening=true -Dtests=false -Db_lto=true -Db_pie=true \
 	--prefix=/
 
-.PHONY: help run build test faults soak check demo bench format lint tsan fuzz install clean
+.PHONY: help run build test faults soak check demo bench bench-match format lint tsan fuzz install clean
 
 help:
 	@echo "make run      build and start eventflow on 127.0.0.1:8080 (data in ./data)"
@@ -24,7 +24,7 @@ help:
 	@echo "make check    the rules of the house: layers, sizes, lists, banned functions"
 	@echo "make lint     gcc and clang with warnings as errors, clang-format"
 	@echo "make bench    all benchmarks (about 25 minutes); writes bench/README.md"
-	@echo "make  the matcher alone (about 10 minutes); writes bench/match/README.md"
+	@echo "make bench-match  the matcher alone (about 10 minutes); writes bench/match/README.md"
 	@echo "make fuzz     run every fuzz target for SECONDS=20 (clang)"
 	@echo "make tsan     unit and contract tests under the thread sanitizer"
 	@echo "make format   format the sources"
@@ -68,6 +68,12 @@ bench:
 	@scripts/configure $(RELEASE) $(RELEASE_OPTIONS)
 	@$(NINJA) -C $(RELEASE) eventflow bench-programs
 	@$(PYTHON) bench/run.py --build $(RELEASE)
+
+bench-match:
+	@scripts/bootstrap bench
+	@scripts/configure $(RELEASE) $(RELEASE_OPTIONS)
+	@$(NINJA) -C $(RELEASE) eventflow bench-programs
+	@$(PYTHON) bench/run.py --build $(RELEASE) --only match
 
 lint:
 	@scripts/bootstrap lint

@@ -102,6 +102,16 @@ def stored_table(data):
         f"{final['match_p99_ms']:.2f} ms.\n")
 
 
+def many_table(data):
+    """Runs of different numbers of campaigns took turns on copies of prepared folders."""
+    rows = [(f"{int(count):,}", spread(runs, "single"), spread(runs, "batches"),
+             spread(runs, "single_p99_ms", 2), spread(runs, "memory_mib", 1))
+            for count, runs in data.get("many", {}).items()]
+    return table(("Active campaigns, selective", "single-event POSTs, processed/s",
+                  "batches of 100, processed/s", "p99 of the 202, ms", "memory, MiB"),
+                 rows) if rows else ""
+
+
 STAGES = {"loop": "HTTP and loop", "committer": "intake and commit",
           "worker": "worker: all steps", "other": "other threads"}
 
@@ -180,6 +190,12 @@ def goal_table(data):
         if runs:
             add(what + " at 10,000/s", f"< {limit} ms", f"{median(runs, key):.2f} ms",
                 median(runs, key) < limit)
+    for key, what in (("single", "single-event POSTs"), ("batches", "batches of 100")):
+        few, most = list(of("many").values())[:2] if of("many") else (None, None)
+        if few:
+            loss = 1 - median(most, key) / median(few, key)
+            add(f"{int(max(of('many'), key=int)):,} instead of 10 active campaigns, {what}",
+                "<= 15 % slower", f"{loss * 100:.0f} % slower", loss <= 0.15)
     if of("memory"):
         rest = median(of("memory"), "rest_mib")
         add("memory at rest", "< 64 MiB", f"{rest:.1f} MiB", rest < 64)
@@ -191,6 +207,7 @@ def goal_table(data):
 PARTS = [
     ("Goals", goal_table), ("Throughput", throughput_table),
     ("Ceilings, same machine, same run", ceiling_table), ("Latency", latency_table),
+    ("With many active campaigns", many_table),
     ("With many events stored", stored_table), ("Memory", memory_table),
     ("Where the processor time goes", cpu_table),
 ]
@@ -209,6 +226,8 @@ def render(state):
         out.append("![Rate against stored events](rate_by_stored.svg)\n")
     if "campaigns" in data:
         out.append("![Rate against campaigns](rate_by_campaigns.svg)\n")
+    if "match" in data:
+        out.append("## The matcher alone\n\nStands on [a page of its own](match/README.md).\n")
     if "micro" in data:
         out.append("## Micro-benchmarks\n")
         out += [f"`bench_{name}`\n\n```\n{text.rstrip()}\n```\n"

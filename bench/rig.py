@@ -1,10 +1,13 @@
 """What the benchmarks run against and with: a server of one's own, `eventflow load`, nginx, the
 sync shim, and the readings of /proc."""
 import collections
+import concurrent.futures
 import contextlib
+import hashlib
 import http.client
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -19,6 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TICKS = os.sysconf("SC_CLK_TCK")
 CONNECTIONS = 64
+GOODS = ["book", "lamp", "chair", "mug", "cable", "shirt"]  # of `eventflow load`
 # Not the temporary folder: that may be in memory, where a sync costs nothing.
 SCRATCH = ROOT / "build/bench"
 
@@ -44,12 +48,42 @@ def free_port():
 
 def campaigns(count):
     """Half of the purchases match the first one; the others are near misses."""
+    if count == 0:
+        return
     yield {"id": "c-0", "name": "Over 50", "rules": {
         "event_type": ["purchase"], "payload": {"amount": [{"numeric": [">", 50]}]}}}
     for i in range(1, count):
         yield {"id": f"c-{i}", "name": f"Segment {i}", "rules": {
             "event_type": ["purchase"], "customer_id": [f"vip-{i}"],
             "payload": {"currency": ["USD"], "amount": [{"numeric": [">=", i]}]}}}
+
+
+def selective_campaigns(count):
+    """The first one matches half of the purchases, as above; the others ask for single customers,
+    goods, narrow amounts or orders of `eventflow load`, in many ways, and match next to nothing:
+    what differs with their number is finding that out."""
+    chance = random.Random(4)
+    yield next(campaigns(1)) | {"id": "m-0"}
+    for i in range(1, count):
+        amount = round(chance.uniform(1, 999), 2)
+        narrow = [{"numeric": [">=", amount, "<", round(amount + 0.05, 2)]}]
+        customer, goods = chance.randint(1, 10000), chance.choice(GOODS)
+        rules = (
+            {"event_type": ["purchase"], "customer_id": [f"c{customer:05}"],
+             "payload": {"amount": narrow}},
+            {"payload": {"items": {"sku": [f"{goods}-{chance.randint(0, 999):03}"],
+                                   "qty": [{"numeric": [">", 4]}]}}},
+            {"event_type": ["purchase", "signup"],
+             "payload": {"amount": [{"numeric": [">", amount, "<", round(amount + 0.008, 3)]}],
+                         "currency": [chance.choice(["USD", "EUR"])]}},
+            {"event_type": [{"anything-but": ["signup", "cart_updated"]}],
+             "payload": {"order_id": [{"prefix": f"o-{chance.randint(0, 10**6):012}"[:12]}],
+                         "channel": [chance.choice(["app", "store"])]}},
+            {"customer_id": [{"prefix": f"c{customer:05}"[:4]}],
+             "payload": {"coupon": [{"exists": False}], "currency": ["EUR"], "amount": narrow,
+                         "items": {"sku": [{"prefix": f"{goods}-"}]}}},
+        )[i % 5]
+        yield {"id": f"m-{i}", "name": f"Segment {i}", "rules": rules}
 
 
 class Server:
@@ -125,6 +159,53 @@ class Server:
             times[name][0] += int(fields[11]) / TICKS
             times[name][1] += int(fields[12]) / TICKS
         return {name: tuple(pair) for name, pair in times.items()}
+
+
+def post_campaigns(server, documents, say):
+    """Over a few connections; each campaign is durable when it is answered."""
+    def post(share):
+        connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=60)
+        for document in share:
+            connection.request("POST", "/campaigns", json.dumps(document),
+                               {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            text = answer.read()
+            if answer.status != 201:
+                raise RuntimeError(f"campaign {document['id']}: {answer.status} {text!r}")
+        connection.close()
+
+    step = 10000
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        for first in range(0, len(documents), step):
+            part = documents[first:first + step]
+            list(threads.map(post, [part[i::8] for i in range(8)]))
+            if len(documents) > step:
+                say(f"{first + len(part):,} of {len(documents):,} campaigns stored")
+
+
+def folder_with_campaigns(binary, count, say):
+    """A data folder with that many selective campaigns and no event, to be copied. Storing a
+    hundred thousand takes a minute, so it is kept; one that is not whole is not."""
+    documents = list(selective_campaigns(count))
+    digest = hashlib.sha256(json.dumps(documents).encode()).hexdigest()[:12]
+    kept = SCRATCH / f"campaigns-{count}-{digest}"
+    if not kept.exists():
+        with scratch_folder() as folder:
+            with Server(binary, folder, 0) as server:
+                post_campaigns(server, documents, say)
+            shutil.move(Path(folder) / "data", kept)
+    return kept
+
+
+@contextlib.contextmanager
+def server_on_copy(binary, data):
+    """On a copy of a data folder, which is removed afterwards. The copy has reached the disk before
+    anything is measured."""
+    with scratch_folder() as folder:
+        shutil.copytree(data, Path(folder) / "data")
+        os.sync()
+        with Server(binary, folder, 0) as server:
+            yield server
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import figures  # noqa: E402
 import sections  # noqa: E402
+from match import report as match_report  # noqa: E402
 from rig import ROOT, scratch_folder  # noqa: E402
 
 RESULTS = ROOT / "bench/results.json"
@@ -63,8 +64,10 @@ def commit():
 
 def command():
     """As somebody would type it again; make bench gives the build folder and nothing else."""
-    is_make = len(sys.argv) == 3 and sys.argv[1] == "--build"
-    return "make bench" if is_make else " ".join(["bench/run.py", *sys.argv[1:]])
+    made = {(): "make bench", ("--only", "match"): "make bench-match"}
+    if len(sys.argv) > 2 and sys.argv[1] == "--build" and tuple(sys.argv[3:]) in made:
+        return made[tuple(sys.argv[3:])]
+    return " ".join(["bench/run.py", *sys.argv[1:]])
 
 
 def read_options():
@@ -79,6 +82,8 @@ def read_options():
                         help="events that `stored` fills in (10,000,000)")
     parser.add_argument("--fill-folder", type=Path, default=ROOT / "build/bench/stored",
                         help="where; what is there already is used")
+    parser.add_argument("--many", type=int, default=100_000,
+                        help="active campaigns that `many` compares with 10 (100,000)")
     parser.add_argument("--quick", action="store_true",
                         help="runs of a second, 20,000 stored events, no micro; writes nothing")
     parser.add_argument("--report", action="store_true",
@@ -87,7 +92,7 @@ def read_options():
     options.campaign_counts = [1, 10, 100, 1000, 3000]
     if options.quick:
         options.runs, options.seconds, options.campaign_counts = 1, 1, [1, 10, 100]
-        options.fill = min(options.fill, 20000)
+        options.fill, options.many = min(options.fill, 20000), min(options.many, 300)
         if options.fill_folder == parser.get_default("fill_folder"):
             options.fill_folder = ROOT / "build/bench/stored-quick"
     names = (options.only.split(",") if options.only else
@@ -108,6 +113,8 @@ def read_state():
 def write(state, folder):
     figures.write_readme(folder / "README.md", state)
     figures.write_plots(folder, {n: s["data"] for n, s in state["sections"].items()})
+    if "match" in state["sections"]:
+        match_report.write(folder / "match", state)
 
 
 def measure(options, state):
@@ -139,6 +146,8 @@ def main():
     state = measure(options, {"sections": {}} if options.quick else read_state())
     if options.quick:
         print(figures.render(state))
+        if "match" in state["sections"]:
+            print(match_report.render(state))
         figures.write_plots(options.fill_folder.parent if options.fill_folder.parent.exists()
                             else Path("/tmp"), {n: s["data"] for n, s in state["sections"].items()})
         return

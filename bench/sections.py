@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import rig
+from match import report as match_report
 
 BODY_SIZE = 370  # bytes of an event, as `eventflow load` makes them on average
 SYNC_US = 2000
@@ -22,6 +23,9 @@ class Bench:
         self.runs, self.seconds = options.runs, options.seconds
         self.fill, self.folder = options.fill, options.fill_folder
         self.campaign_counts, self.commit = options.campaign_counts, options.commit
+        self.many, self.is_quick = options.many, options.quick
+        self.match_rules = match_report.RULES[:4] if options.quick else match_report.RULES
+        self.match_seconds = 0.1 if options.quick else 1
 
     def say(self, text):
         print(f"  {text}", flush=True)
@@ -98,6 +102,30 @@ def by_campaigns(bench):
             with rig.fresh_server(bench.binary, count) as server:
                 return bench.full_speed(server, most=50000)
         results[str(count)] = bench.repeat(f"{count} campaigns", run)
+    return results
+
+
+def one_many(bench, server):
+    """One run on a server that has its campaigns: warm first, so that they are in force."""
+    server.load("--events", 2000)
+    server.wait_idle()
+    at_rest = server.memory_mib()
+    single, batches = bench.full_speed(server), bench.full_speed(server, 100)
+    return {"single": single["processed"], "batches": batches["processed"],
+            "single_p99_ms": single["p99_ms"], "memory_mib": at_rest}
+
+
+def many(bench):
+    """10 active campaigns and very many, in turns: the disk's mood must not decide."""
+    results = {}
+    folders = {count: rig.folder_with_campaigns(bench.binary, count, bench.say)
+               for count in (10, bench.many)}
+    for i in range(bench.runs):
+        for count, folder in folders.items():
+            with rig.server_on_copy(bench.binary, folder) as server:
+                results.setdefault(str(count), []).append(one_many(bench, server))
+            bench.say(f"{count:,} campaigns: run {i + 1} of {bench.runs}: "
+                      f"{summary(results[str(count)][-1])}")
     return results
 
 
@@ -291,6 +319,6 @@ def stored(bench):
 
 
 # In the order they run: what may disturb nobody first, the long one last.
-SECTIONS = {"micro": micro, "single": single, "batches": batches, "ceilings": ceilings,
-            "latency": latency, "slow-sync": slow_sync, "memory": memory, "cpu": cpu,
-            "campaigns": by_campaigns, "stored": stored}
+SECTIONS = {"micro": micro, "match": match_report.measure, "single": single, "batches": batches,
+            "ceilings": ceilings, "latency": latency, "slow-sync": slow_sync, "memory": memory,
+            "cpu": cpu, "campaigns": by_campaigns, "many": many, "stored": stored}
