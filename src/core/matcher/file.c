@@ -342,18 +342,6 @@ static void make_doors(struct matcher *m)
     }
 }
 
-/* Dimensions that were only made for filing, and not used for it, are not read. */
-static void note_idle(struct matcher *m)
-{
-    for (uint32_t i = 0; i < m->dimension_count; i++)
-        m->dimensions[i].is_idle = true;
-    for (uint32_t i = 0; i < m->test_count; i++)
-        if (TEST_KIND(m->tests[i].head) != TEST_TEXT)
-            m->dimensions[TEST_DIMENSION(m->tests[i].head)].is_idle = false;
-    for (uint32_t i = 0; i < m->entry_count; i++)
-        m->dimensions[m->entries[i] >> LEVEL_BITS].is_idle = false;
-}
-
 static void *take(GArray *array, uint32_t *count)
 {
     guint size = g_array_get_element_size(array);
@@ -387,7 +375,6 @@ bool matcher_file(struct matcher *m, const struct matcher_judgement *judgements,
     m->entries = take(f.entries, &m->entry_count);
     m->stream = take(f.stream, &m->stream_count);
     make_doors(m);
-    note_idle(m);
     m->is_small = m->node_table.mask < SMALL_SLOTS;
     g_free(f.keys);
     g_free(f.ranks);

@@ -42,9 +42,9 @@ static bool is_ordered(const struct matcher_reading *r)
     return r->first != r->raw_first;
 }
 
-static inline bool passes_range(const struct matcher_run *run, const struct matcher_test *test)
+static inline bool passes_range(struct matcher_run *run, const struct matcher_test *test)
 {
-    const struct matcher_reading *r = &run->readings[TEST_DIMENSION(test->head)];
+    const struct matcher_reading *r = matcher_reading(run, TEST_DIMENSION(test->head));
     const uint32_t *values = run->values + r->first;
     uint32_t at;
 
@@ -58,9 +58,9 @@ static inline bool passes_range(const struct matcher_run *run, const struct matc
     return false;
 }
 
-static bool passes_list(const struct matcher_run *run, const struct matcher_test *test)
+static bool passes_list(struct matcher_run *run, const struct matcher_test *test)
 {
-    const struct matcher_reading *r = &run->readings[TEST_DIMENSION(test->head)];
+    const struct matcher_reading *r = matcher_reading(run, TEST_DIMENSION(test->head));
     const uint32_t *values = run->values + r->first, *list = run->matcher->pool + test->a;
 
     if (is_ordered(r) && r->count > test->b) {
@@ -75,9 +75,9 @@ static bool passes_list(const struct matcher_run *run, const struct matcher_test
     return false;
 }
 
-static bool passes_none(const struct matcher_run *run, const struct matcher_test *test)
+static bool passes_none(struct matcher_run *run, const struct matcher_test *test)
 {
-    const struct matcher_reading *r = &run->readings[TEST_DIMENSION(test->head)];
+    const struct matcher_reading *r = matcher_reading(run, TEST_DIMENSION(test->head));
     const uint32_t *values = run->values + r->first, *list = run->matcher->pool + test->a;
 
     if (is_ordered(r) && r->count > test->b)
@@ -90,9 +90,9 @@ static bool passes_none(const struct matcher_run *run, const struct matcher_test
 
 /* Anything but some beginnings or ends. Of these each leaf has one at most, so those excluded can
  * be counted; leaves that are no texts have none. */
-static bool passes_fewer(const struct matcher_run *run, const struct matcher_test *test)
+static bool passes_fewer(struct matcher_run *run, const struct matcher_test *test)
 {
-    const struct matcher_reading *r = &run->readings[TEST_DIMENSION(test->head)];
+    const struct matcher_reading *r = matcher_reading(run, TEST_DIMENSION(test->head));
     uint32_t path = run->matcher->dimensions[TEST_DIMENSION(test->head)].path;
     const uint32_t *values = run->values + r->first, *list = run->matcher->pool + test->a;
     uint64_t excluded = 0;
@@ -330,7 +330,7 @@ static inline void gather_entry(struct probes *all, const struct matcher_node *n
 {
     const struct matcher *m = all->run->matcher;
     uint32_t entry = m->entries[node->entries + number];
-    const struct matcher_reading *r = &all->run->readings[entry >> LEVEL_BITS];
+    const struct matcher_reading *r = matcher_reading(all->run, entry >> LEVEL_BITS);
     const struct matcher_door *door = all->node == 0 ? &m->doors[number] : NULL;
     uint32_t level = entry & LEVEL_MASK, before = COORDINATE_NONE;
 

@@ -33,7 +33,7 @@ static bool is_listed(const struct matcher_run *run, const struct matcher_test *
 /* Marks the leaves that have none of the list. */
 static void mark_fewer(struct matcher_run *run, const struct matcher_test *test, int32_t leaf)
 {
-    const struct matcher_reading *r = &run->readings[TEST_DIMENSION(test->head)];
+    const struct matcher_reading *r = matcher_reading(run, TEST_DIMENSION(test->head));
 
     for (int32_t i = leaf; i >= 0; i = run->event->leaves[i].next)
         run->marks[i] |= 2;
@@ -47,7 +47,7 @@ static void mark_fewer(struct matcher_run *run, const struct matcher_test *test,
 /* Marks the leaves that pass the test by what they have in one dimension. */
 static void mark_coordinates(struct matcher_run *run, const struct matcher_test *test)
 {
-    const struct matcher_reading *r = &run->readings[TEST_DIMENSION(test->head)];
+    const struct matcher_reading *r = matcher_reading(run, TEST_DIMENSION(test->head));
     uint32_t kind = TEST_KIND(test->head), end = r->raw_first + r->raw_count;
 
     for (uint32_t i = r->raw_first; kind == TEST_RANGE && i < end; i++)

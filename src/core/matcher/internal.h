@@ -62,7 +62,6 @@ struct matcher_dimension {
     uint32_t name; /* the number under which its symbols stand */
     uint8_t family;
     bool has_none_of;  /* somebody asks for leaves that are none of a list */
-    bool is_idle;      /* nothing is filed under it or tests it: not read */
     uint32_t *lengths; /* PREFIX, SUFFIX and their folds: bytes of the named texts, ascending */
     uint32_t length_count;
     uint32_t characters; /* the folds: of the longest named text */
@@ -323,11 +322,15 @@ size_t matcher_size(const struct matcher *m);
 
 /* ---- an event -------------------------------------------------------------------------------- */
 
-/* Coordinates of one dimension. */
+/* Coordinates of one dimension. They are read when somebody asks for them (matcher_reading): of
+ * most dimensions nobody does. */
 struct matcher_reading {
     uint32_t first, count;         /* to test: each once and ascending when there are many */
     uint32_t raw_first, raw_count; /* in the order of the leaves, with them */
 };
+
+#define READING_DUE                                                                                \
+    UINT32_MAX /* in first: raw_first is the first leaf of the path, all is to be read */
 
 /* The leaves that a field accepts, and, when it may be absent, all of them: places in run->found.
  */
@@ -418,6 +421,17 @@ void matcher_read_leaves(struct matcher_run *run, uint32_t path);
 
 /* What matches the event that was read, as matcher_find says it; the run forgets the event. */
 size_t matcher_answer(struct matcher_run *run, const uint32_t **places);
+
+/* Reads what is due of the dimension. */
+void matcher_read_dimension(struct matcher_run *run, uint32_t dimension);
+
+static inline const struct matcher_reading *matcher_reading(struct matcher_run *run,
+                                                            uint32_t dimension)
+{
+    if (run->readings[dimension].first == READING_DUE)
+        matcher_read_dimension(run, dimension);
+    return &run->readings[dimension];
+}
 
 /* Whether no text of the path can pass the test, as far as can be told without looking at them. */
 bool matcher_grams_refuse(struct matcher_run *run, uint32_t path,

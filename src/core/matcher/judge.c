@@ -111,13 +111,13 @@ struct judge {
 };
 
 /* One event of the sample. */
-static void meet(struct judge *j, const struct matcher_run *run)
+static void meet(struct judge *j, struct matcher_run *run)
 {
     for (uint32_t i = 0; i < run->touched_count; i++) {
         const struct matcher_path *path = &j->m->paths[run->touched[i]];
 
         for (uint32_t d = path->first; d < path->first + path->count; d++) {
-            const struct matcher_reading *r = &run->readings[d];
+            const struct matcher_reading *r = matcher_reading(run, d);
 
             for (uint32_t k = 0; k < r->count; k++) {
                 uint64_t met = (uint64_t)d << 32 | run->values[r->first + k];

@@ -386,10 +386,11 @@ static const leaf_reader READERS[FAMILY_COUNT] = {
 
 /* ---- the event ------------------------------------------------------------------------------- */
 
-static void read_dimension(struct matcher_run *run, uint32_t dimension, int32_t leaf)
+void matcher_read_dimension(struct matcher_run *run, uint32_t dimension)
 {
     struct matcher_reading *r = &run->readings[dimension];
     leaf_reader read = READERS[run->matcher->dimensions[dimension].family];
+    int32_t leaf = (int32_t)r->raw_first;
 
     r->raw_first = (uint32_t)run->value_count;
     for (; leaf >= 0; leaf = run->event->leaves[leaf].next)
@@ -408,8 +409,8 @@ static inline void read_leaves(struct matcher_run *run, uint32_t path)
 
     run->array_paths += presence->is_in_array;
     for (uint32_t d = p->first; d < p->first + p->count; d++)
-        if (!run->matcher->dimensions[d].is_idle)
-            read_dimension(run, d, presence->leaf);
+        run->readings[d] =
+            (struct matcher_reading){.first = READING_DUE, .raw_first = (uint32_t)presence->leaf};
 }
 
 void matcher_read_leaves(struct matcher_run *run, uint32_t path)
