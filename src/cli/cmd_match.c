@@ -142,8 +142,8 @@ static int match_run(struct match *m)
         return options_refuse(&m->options, "only one of --patterns and --events can be standard "
                                            "input");
     if (m->flags.trusted && m->flags.explain)
-        return options_refuse(&m->options,
-                              "--explain needs the whole event, so --trusted cannot stand beside it");
+        return options_refuse(
+            &m->options, "--explain needs the whole event, so --trusted cannot stand beside it");
     match_progress_init(&m->progress);
     match_patterns_init(&m->patterns, m->flags.explain);
     if (match_input_open(&in, m->flags.events, (size_t)m->flags.line_max, &error))

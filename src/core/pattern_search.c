@@ -132,7 +132,8 @@ static size_t next_possible(struct search *s, const struct pattern_leaves *list,
 
 /* Throws away leaves of a that fit no leaf of b: whatever is chosen for b, they cannot be used.
  * The order of the others stays. */
-static void prune_against(struct search *s, struct pattern_candidate *a, const struct pattern_candidate *b)
+static void prune_against(struct search *s, struct pattern_candidate *a,
+                          const struct pattern_candidate *b)
 {
     size_t kept = 0;
 

@@ -166,12 +166,12 @@ EF_MATCH_API enum ef_match_code ef_match_find_places(struct ef_match_reader *r,
                                                      const uint32_t **places, size_t *count,
                                                      struct ef_match_error *error);
 
-/* Places again, for events that your own program wrote: what no pattern names is skipped, and reading
- * stops when all that could be asked for was seen, so of a large event little may be read. The event
- * is known to be one valid JSON object, UTF-8, at most 64 brackets deep, in which no object names a
- * member twice; a dotted name is the nested path it stands for, so {"a":{"b":1},"a.c":2} names a
- * twice. For any other bytes the answer may be anything, without harm.
- * Errors: EF_MATCH_BAD_EVENT: it is larger than event_text_max. */
+/* Places again, for events that your own program wrote: what no pattern names is skipped, and
+ * reading stops when all that could be asked for was seen, so of a large event little may be read.
+ * The event is known to be one valid JSON object, UTF-8, at most 64 brackets deep, in which no
+ * object names a member twice; a dotted name is the nested path it stands for, so
+ * {"a":{"b":1},"a.c":2} names a twice. For any other bytes the answer may be anything, without
+ * harm. Errors: EF_MATCH_BAD_EVENT: it is larger than event_text_max. */
 EF_MATCH_API enum ef_match_code ef_match_find_trusted(struct ef_match_reader *r,
                                                       struct ef_match_bytes event,
                                                       const uint32_t **places, size_t *count,

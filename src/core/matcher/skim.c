@@ -20,6 +20,9 @@
 #define WORK_MAX   ((size_t)32 * 1024 * 1024) /* bytes of steps; flat_parse refuses more, too */
 #define BLOCK      16
 
+/* As in core/flat.c: without this the compiler keeps calls in the innermost loop. */
+#define HOT inline __attribute__((always_inline))
+
 /* One event. */
 struct skim {
     struct matcher_run *run;
@@ -281,7 +284,7 @@ static const char *read_word(struct skim *s, const char *p, enum json_type *type
 }
 
 /* A value of a path. Stands in an array itself when is_element, not in an object there. */
-static inline const char *read_scalar(struct skim *s, uint32_t path, const char *p, bool is_element)
+static HOT const char *read_scalar(struct skim *s, uint32_t path, const char *p, bool is_element)
 {
     enum json_type type = JSON_TEXT;
     struct slice text = {0};
@@ -346,8 +349,8 @@ static const char *read_object(struct skim *s, const struct matcher_name *name, 
 static const char *read_array(struct skim *s, const struct matcher_name *name, const char *p);
 
 /* A value under a name of the tree. Returns the byte behind it; NULL: the walk ends. */
-static inline const char *read_value(struct skim *s, const struct matcher_name *name, const char *p,
-                                     bool is_element)
+static HOT const char *read_value(struct skim *s, const struct matcher_name *name, const char *p,
+                                  bool is_element)
 {
     if (p == s->end)
         return NULL;
@@ -437,8 +440,8 @@ static const char *find_member(struct skim *s, struct members *o, const char *p,
 }
 
 /* p is where a name must begin. Returns the byte behind the colon. */
-static inline const char *read_name(struct skim *s, struct members *o, const char *p,
-                                    const struct matcher_name **below)
+static HOT const char *read_name(struct skim *s, struct members *o, const char *p,
+                                 const struct matcher_name **below)
 {
     if (p == s->end || *p != '"')
         return NULL;
@@ -458,7 +461,7 @@ static inline const char *read_name(struct skim *s, struct members *o, const cha
     return p < s->end && *p == ':' ? json_skip_space(p + 1, s->end) : NULL;
 }
 
-static inline const char *read_member(struct skim *s, struct members *o, const char *p)
+static HOT const char *read_member(struct skim *s, struct members *o, const char *p)
 {
     const struct matcher_name *below;
 

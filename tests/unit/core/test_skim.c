@@ -352,6 +352,25 @@ static void test_run_may_change_its_index(void)
     done(&two);
 }
 
+/* What is guessed to come is compared, and in full. */
+static void test_guesses_are_never_believed(void)
+{
+    static const char *const FIRST[] = {"{\"p\":[1]}", "{\"q\":[1]}", NULL};
+    static const char *const SECOND[] = {"{\"z\":{\"q\":[1]}}", NULL};
+    static const char *const THIRD[] = {"{\"a\\\":1,\\\"b\":[2]}", NULL};
+    struct fixture one = new_fixture(FIRST), two = new_fixture(SECOND), three = new_fixture(THIRD);
+
+    /* The second name of each; but below another. */
+    assert_right(check_skim(one.m, one.run, SLICE("{\"q\":1,\"p\":1}")));
+    assert_right(check_skim(two.m, one.run, SLICE("{\"q\":1,\"more\":2}")));
+    /* A name that has quotes in it looks like two members. */
+    assert_same(&three, "{\"a\\\":1,\\\"b\":2}");
+    assert_same(&three, "{\"a\":1,\"b\":2}");
+    done(&one);
+    done(&two);
+    done(&three);
+}
+
 static void test_many_leaves_have_the_same_answers(void)
 {
     static const char *const PATTERNS[] = {
@@ -457,6 +476,7 @@ int main(int argc, char **argv)
                     test_random_sets_have_the_same_answers);
     g_test_add_func("/skim/shapes_have_the_same_answers", test_shapes_have_the_same_answers);
     g_test_add_func("/skim/run_may_change_its_index", test_run_may_change_its_index);
+    g_test_add_func("/skim/guesses_are_never_believed", test_guesses_are_never_believed);
     g_test_add_func("/skim/many_leaves_have_the_same_answers",
                     test_many_leaves_have_the_same_answers);
     g_test_add_func("/skim/reading_stops_when_all_was_seen", test_reading_stops_when_all_was_seen);
