@@ -16,6 +16,7 @@ BINARY = os.environ.get("EF_BINARY", str(ROOT / "build/checked/eventflow"))
 # A shell starts its background jobs with SIGINT ignored, and whatever they start inherits that: with
 # a handler here the programs under test begin with the system's own way again.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored
 
 DEADLINE = 30  # seconds for any condition; sanitizer builds on busy machines are slow
 _next_port = [20000 + os.getpid() % 10000]

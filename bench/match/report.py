@@ -127,7 +127,9 @@ def by_rules(data, name):
 def own_ns(point):
     """What stands beside the peers. Those of "five" stop reading when they have what they need, so
     ours does, too."""
-    return point["trusted_ns" if point["set"] == "five" else "match_ns"]
+    if point["set"] == "five":
+        return point.get("trusted_ns", point["match_ns"])
+    return point["match_ns"]
 
 
 def peers_at(name, rules):
