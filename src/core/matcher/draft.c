@@ -2,48 +2,9 @@
  *
  * Everything is kept once: paths, texts, bounds, and fields, since many patterns say "event_type":
  * ["purchase"]. Bounds of numbers and addresses are numbered as they come; only when all are known
- * their ranks are, and the tests are rewritten (matcher_builder_finish).
+ * their ranks are, and the tests are rewritten (finish.c).
  */
-#include "common/error.h"
-#include "common/hash.h"
-#include "core/matcher/internal.h"
-
-/* A path and the dimensions that somebody asked for. */
-struct draft_path {
-    struct matcher_path path;
-    uint32_t dimensions[FAMILY_COUNT]; /* number + 1; 0: nobody did */
-};
-
-/* Texts or bounds under their dimension, with the table that finds them. */
-struct dictionary {
-    const struct matcher_builder *builder; /* whose it is */
-    GArray *symbols;                       /* struct matcher_symbol */
-    struct matcher_table table;
-};
-
-struct matcher_builder {
-    struct arena arena; /* becomes the matcher's */
-    GArray *paths;      /* struct draft_path */
-    struct matcher_table path_table;
-    GArray *dimensions; /* struct matcher_dimension */
-    struct dictionary texts_named;
-    struct dictionary bounds; /* the bytes of a double or of a matcher_address */
-    GArray *fields;           /* struct matcher_field */
-    struct matcher_table field_table;
-    GArray *words;    /* uint32_t: what makes two fields equal, field after field */
-    GArray *words_of; /* size_t: where each one's begin, and where the last ends */
-    GArray *tests;    /* struct matcher_test */
-    GArray *pool;     /* uint32_t */
-    GArray *texts;    /* struct matcher_text */
-    GArray *conjunctions;
-    GArray *fields_of; /* uint32_t */
-    uint32_t pattern_count;
-    GPtrArray *sample; /* GBytes */
-    /* The field being drafted. */
-    GArray *draft;               /* uint32_t: its words */
-    GArray *lists[FAMILY_COUNT]; /* uint32_t: symbols any of which will do */
-    uint32_t path;
-};
+#include "core/matcher/builder.h"
 
 static GArray *new_array(size_t element_size)
 {
@@ -110,6 +71,12 @@ static void drop_all(struct matcher_builder *b)
     g_clear_pointer(&b->sample, g_ptr_array_unref);
     arena_done(&b->arena);
     b->pattern_count = 0;
+}
+
+void matcher_builder_clear(struct matcher_builder *b)
+{
+    drop_all(b);
+    start(b);
 }
 
 void matcher_builder_free(struct matcher_builder *b)
@@ -245,7 +212,7 @@ static int compare_numbers(gconstpointer a, gconstpointer b)
     return (x > y) - (x < y);
 }
 
-static uint32_t sort_once(uint32_t *values, uint32_t count)
+uint32_t matcher_sort_once(uint32_t *values, uint32_t count)
 {
     uint32_t kept = 0;
 
@@ -262,7 +229,7 @@ static uint32_t sort_once(uint32_t *values, uint32_t count)
 static void put_list(struct matcher_builder *b, uint32_t head, GArray *list)
 {
     uint32_t *values = (uint32_t *)(void *)list->data;
-    uint32_t count = sort_once(values, list->len);
+    uint32_t count = matcher_sort_once(values, list->len);
 
     put_test(b, (struct matcher_test){.head = head, .b = count});
     g_array_append_vals(b->draft, values, count);
@@ -611,263 +578,4 @@ void matcher_builder_sample(struct matcher_builder *b, struct slice document)
 {
     if (b->sample->len < MATCHER_SAMPLE_MAX && document.size > 0)
         g_ptr_array_add(b->sample, g_bytes_new(document.data, document.size));
-}
-
-/* ---- finishing ------------------------------------------------------------------------------- */
-
-/* Moves the array's memory, cut to its length, and its length. */
-static void *take(GArray **array, uint32_t *count)
-{
-    guint size = g_array_get_element_size(*array);
-    void *data;
-
-    *count = (*array)->len;
-    data = g_realloc_n(g_array_free(*array, FALSE), MAX(*count, 1), size);
-    *array = NULL;
-    return data;
-}
-
-/* A bound with its number in the dictionary. */
-struct ranked {
-    const struct matcher_symbol *symbol;
-    uint32_t number;
-    uint32_t dimension; /* the final one */
-    uint8_t family;
-};
-
-static double number_of(const struct matcher_symbol *s)
-{
-    double value;
-
-    memcpy(&value, s->data, sizeof(value));
-    return value;
-}
-
-/* By dimension, then by value. */
-static int compare_ranked(const void *a, const void *b)
-{
-    const struct ranked *x = a, *y = b;
-    double u, v;
-
-    if (x->dimension != y->dimension)
-        return x->dimension < y->dimension ? -1 : 1;
-    if (x->family == FAMILY_ADDRESS)
-        return memcmp(x->symbol->data, y->symbol->data, sizeof(struct matcher_address));
-    u = number_of(x->symbol);
-    v = number_of(y->symbol);
-    return (u > v) - (u < v);
-}
-
-/* Texts of each dimension are numbered from 0. Returns their coordinates by number. */
-static uint32_t *number_symbols(struct matcher *m, const uint32_t *numbers)
-{
-    uint32_t *coordinates = g_new(uint32_t, MAX(m->symbol_count, 1));
-    uint32_t use = 0;
-
-    for (uint32_t i = 0; i < m->symbol_count; i++) {
-        struct matcher_dimension *d = &m->dimensions[numbers[m->symbols[i].dimension]];
-
-        m->symbols[i].coordinate = coordinates[i] = d->coordinate_count++;
-    }
-    for (uint32_t i = 0; i < m->dimension_count; i++) {
-        m->dimensions[i].use = use;
-        use += m->dimensions[i].coordinate_count;
-        if (m->dimensions[i].family == FAMILY_TYPE)
-            m->dimensions[i].coordinate_count = TYPE_PRESENT + 1;
-    }
-    return coordinates;
-}
-
-/* Gives each dimension its bounds in order, and each bound its coordinate, by number. Odd: a value
- * equal to the bound; even: one between two. */
-static uint32_t *rank_bounds(struct matcher *m, const GArray *bounds, const uint32_t *numbers)
-{
-    g_autofree struct ranked *all = g_new(struct ranked, bounds->len);
-    uint32_t *coordinates = g_new(uint32_t, bounds->len);
-
-    for (guint i = 0; i < bounds->len; i++) {
-        const struct matcher_symbol *s = &g_array_index(bounds, struct matcher_symbol, i);
-
-        all[i] = (struct ranked){s, i, numbers[s->dimension], 0};
-        all[i].family = m->dimensions[all[i].dimension].family;
-    }
-    if (bounds->len > 0)
-        qsort(all, bounds->len, sizeof(*all), compare_ranked);
-    for (guint i = 0; i < bounds->len;) {
-        struct matcher_dimension *d = &m->dimensions[all[i].dimension];
-        size_t size = all[i].symbol->size;
-        guint first = i;
-
-        while (i < bounds->len && all[i].dimension == all[first].dimension)
-            i++;
-        d->bound_count = i - first;
-        d->coordinate_count = 2 * d->bound_count + 1;
-        d->bounds = arena_alloc(&m->arena, d->bound_count * size);
-        for (guint k = first; k < i; k++) {
-            memcpy((char *)d->bounds + (k - first) * size, all[k].symbol->data, size);
-            coordinates[all[k].number] = 2 * (k - first) + 1;
-        }
-    }
-    return coordinates;
-}
-
-/* Numbers of texts and bounds become coordinates. */
-static void rewrite_values(uint32_t *values, uint32_t count, const uint32_t *coordinates)
-{
-    for (uint32_t i = 0; i < count; i++)
-        values[i] = coordinates[values[i]];
-    if (count > 1)
-        qsort(values, count, sizeof(*values), compare_numbers);
-}
-
-/* Dimensions get their final numbers, everything else becomes coordinates. */
-static void rewrite_test(struct matcher *m, struct matcher_test *test, const uint32_t *texts,
-                         const uint32_t *bounds)
-{
-    uint8_t family = m->dimensions[TEST_DIMENSION(test->head)].family;
-    const uint32_t *coordinates =
-        family == FAMILY_NUMBER || family == FAMILY_ADDRESS ? bounds : texts;
-
-    if (family == FAMILY_TYPE)
-        return;
-    if (TEST_KIND(test->head) == TEST_RANGE) {
-        test->a = coordinates[test->a];
-        test->b = coordinates[test->b];
-    } else {
-        rewrite_values(m->pool + test->a, test->b, coordinates);
-    }
-}
-
-static void rewrite_tests(struct matcher *m, const uint32_t *numbers, const uint32_t *texts,
-                          const uint32_t *bounds)
-{
-    for (uint32_t i = 0; i < m->text_count; i++) {
-        struct matcher_text *text = &m->texts[i];
-
-        if (text->hint == COORDINATE_NONE)
-            continue;
-        text->hint_dimension = numbers[text->hint_dimension];
-        text->hint = texts[text->hint];
-    }
-    for (uint32_t i = 0; i < m->test_count; i++) {
-        struct matcher_test *test = &m->tests[i];
-
-        if (TEST_KIND(test->head) == TEST_TEXT)
-            continue;
-        test->head = TEST_HEAD(TEST_KIND(test->head), numbers[TEST_DIMENSION(test->head)]);
-        rewrite_test(m, test, texts, bounds);
-    }
-}
-
-/* Which lengths the texts of each dimension have, so that events are asked for no others. */
-static void note_lengths(struct matcher *m, const uint32_t *numbers)
-{
-    g_autofree GArray **lengths = g_new0(GArray *, m->dimension_count);
-
-    for (uint32_t i = 0; i < m->symbol_count; i++) {
-        const struct matcher_symbol *s = &m->symbols[i];
-        struct matcher_dimension *d = &m->dimensions[numbers[s->dimension]];
-        GArray **list = &lengths[numbers[s->dimension]];
-
-        d->sizes |= UINT64_C(1) << MIN(s->size, 63);
-        if (!matcher_is_affix(d->family))
-            continue;
-        if (*list == NULL)
-            *list = new_array(sizeof(uint32_t));
-        if ((*list)->len == 0 || g_array_index(*list, uint32_t, (*list)->len - 1) != s->size)
-            g_array_append_val(*list, s->size);
-    }
-    for (uint32_t i = 0; i < m->dimension_count; i++) {
-        struct matcher_dimension *d = &m->dimensions[i];
-        uint32_t *values;
-
-        if (lengths[i] == NULL)
-            continue;
-        values = (uint32_t *)(void *)lengths[i]->data;
-        d->length_count = sort_once(values, lengths[i]->len);
-        d->lengths = ARENA_NEW(&m->arena, uint32_t, d->length_count);
-        memcpy(d->lengths, values, d->length_count * sizeof(uint32_t));
-        g_array_unref(lengths[i]);
-    }
-}
-
-/* The dimensions of a path get numbers side by side. Returns the final number of each. */
-static uint32_t *number_finally(struct matcher *m, const GArray *paths, const GArray *dimensions)
-{
-    uint32_t *numbers = g_new(uint32_t, MAX(dimensions->len, 1));
-
-    m->path_count = paths->len;
-    m->paths = g_new(struct matcher_path, m->path_count);
-    m->dimensions = g_new(struct matcher_dimension, dimensions->len);
-    for (guint p = 0; p < paths->len; p++) {
-        const struct draft_path *draft = &g_array_index(paths, struct draft_path, p);
-
-        m->paths[p] = draft->path;
-        m->paths[p].first = m->dimension_count;
-        for (uint32_t f = 0; f < FAMILY_COUNT; f++) {
-            uint32_t old = draft->dimensions[f] - 1;
-
-            if (draft->dimensions[f] == 0)
-                continue;
-            numbers[old] = m->dimension_count;
-            m->dimensions[m->dimension_count] =
-                g_array_index(dimensions, struct matcher_dimension, old);
-            m->dimensions[m->dimension_count++].name = old;
-        }
-        m->paths[p].count = m->dimension_count - m->paths[p].first;
-    }
-    return numbers;
-}
-
-/* Everything that was gathered changes hands. */
-static struct matcher *assemble(struct matcher_builder *b)
-{
-    struct matcher *m = g_new0(struct matcher, 1);
-    struct matcher_conjunction end = {.first = b->fields_of->len};
-    g_autofree uint32_t *numbers = number_finally(m, b->paths, b->dimensions);
-    g_autofree uint32_t *texts = NULL, *bounds = NULL;
-
-    g_array_append_val(b->conjunctions, end);
-    m->pattern_count = b->pattern_count;
-    m->symbols = take(&b->texts_named.symbols, &m->symbol_count);
-    m->fields = take(&b->fields, &m->field_count);
-    m->tests = take(&b->tests, &m->test_count);
-    m->pool = take(&b->pool, &m->pool_count);
-    m->texts = take(&b->texts, &m->text_count);
-    m->conjunctions = take(&b->conjunctions, &m->conjunction_count);
-    m->conjunction_count--;
-    m->fields_of = take(&b->fields_of, &m->field_of_count);
-    m->path_table = b->path_table;
-    b->path_table = (struct matcher_table){0};
-    m->symbol_table = b->texts_named.table;
-    b->texts_named.table = (struct matcher_table){0};
-    m->arena = b->arena;
-    arena_init(&b->arena);
-    texts = number_symbols(m, numbers);
-    bounds = rank_bounds(m, b->bounds.symbols, numbers);
-    rewrite_tests(m, numbers, texts, bounds);
-    note_lengths(m, numbers);
-    matcher_name_paths(m);
-    return m;
-}
-
-struct matcher *matcher_builder_finish(struct matcher_builder *b, size_t memory_max, GError **error)
-{
-    struct matcher *m = assemble(b);
-    g_autoptr(GPtrArray) sample = g_steal_pointer(&b->sample);
-    g_autofree struct matcher_judgement *judgements = NULL;
-    bool fits;
-
-    drop_all(b);
-    start(b);
-    judgements = matcher_judge(m, sample);
-    fits = matcher_file(m, judgements, memory_max);
-    m->bytes = matcher_size(m);
-    if (fits && (memory_max == 0 || m->bytes <= memory_max))
-        return m;
-    g_set_error(error, EF_ERROR, EF_ERROR_FULL,
-                "the index of %" G_GUINT32_FORMAT " patterns would take more than %zu bytes",
-                m->pattern_count, memory_max);
-    matcher_free(m);
-    return NULL;
 }

@@ -342,14 +342,6 @@ static void make_doors(struct matcher *m)
     }
 }
 
-static void *take(GArray *array, uint32_t *count)
-{
-    guint size = g_array_get_element_size(array);
-
-    *count = array->len;
-    return g_realloc_n(g_array_free(array, FALSE), MAX(*count, 1), size);
-}
-
 bool matcher_file(struct matcher *m, const struct matcher_judgement *judgements, size_t memory_max)
 {
     struct filer f = {
@@ -371,9 +363,9 @@ bool matcher_file(struct matcher *m, const struct matcher_judgement *judgements,
         f.ranks[i] = rank_of(&f, i);
     g_array_append_val(f.nodes, root);
     build(&f, 0, all, m->conjunction_count, 0);
-    m->nodes = take(f.nodes, &m->node_count);
-    m->entries = take(f.entries, &m->entry_count);
-    m->stream = take(f.stream, &m->stream_count);
+    m->nodes = matcher_take(f.nodes, &m->node_count);
+    m->entries = matcher_take(f.entries, &m->entry_count);
+    m->stream = matcher_take(f.stream, &m->stream_count);
     make_doors(m);
     m->is_small = m->node_table.mask < SMALL_SLOTS;
     g_free(f.keys);

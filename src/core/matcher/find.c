@@ -13,29 +13,6 @@
 
 /* ---- tests ----------------------------------------------------------------------------------- */
 
-/* The first of the ascending values that is not below. */
-static uint32_t lower_bound(const uint32_t *values, uint32_t count, uint32_t value)
-{
-    uint32_t low = 0;
-
-    while (low < count) {
-        uint32_t middle = low + (count - low) / 2;
-
-        if (values[middle] < value)
-            low = middle + 1;
-        else
-            count = middle;
-    }
-    return low;
-}
-
-static bool is_in(const uint32_t *values, uint32_t count, uint32_t value)
-{
-    uint32_t at = lower_bound(values, count, value);
-
-    return at < count && values[at] == value;
-}
-
 /* Values that are many stand in order, see matcher_reading. */
 static bool is_ordered(const struct matcher_reading *r)
 {
@@ -49,7 +26,7 @@ static inline bool passes_range(struct matcher_run *run, const struct matcher_te
     uint32_t at;
 
     if (is_ordered(r)) {
-        at = lower_bound(values, r->count, test->a);
+        at = matcher_lower_bound(values, r->count, test->a);
         return at < r->count && values[at] <= test->b;
     }
     for (uint32_t i = 0; i < r->count; i++)
@@ -65,12 +42,12 @@ static bool passes_list(struct matcher_run *run, const struct matcher_test *test
 
     if (is_ordered(r) && r->count > test->b) {
         for (uint32_t i = 0; i < test->b; i++)
-            if (is_in(values, r->count, list[i]))
+            if (matcher_is_in(values, r->count, list[i]))
                 return true;
         return false;
     }
     for (uint32_t i = 0; i < r->count; i++)
-        if (is_in(list, test->b, values[i]))
+        if (matcher_is_in(list, test->b, values[i]))
             return true;
     return false;
 }
@@ -83,7 +60,7 @@ static bool passes_none(struct matcher_run *run, const struct matcher_test *test
     if (is_ordered(r) && r->count > test->b)
         return true; /* more different ones than the list has */
     for (uint32_t i = 0; i < r->count; i++)
-        if (!is_in(list, test->b, values[i]))
+        if (!matcher_is_in(list, test->b, values[i]))
             return true;
     return false;
 }
@@ -98,13 +75,13 @@ static bool passes_fewer(struct matcher_run *run, const struct matcher_test *tes
     uint64_t excluded = 0;
 
     for (uint32_t i = 0; is_ordered(r) && i < test->b; i++) {
-        uint32_t at = lower_bound(values, r->count, list[i]);
+        uint32_t at = matcher_lower_bound(values, r->count, list[i]);
 
         if (at < r->count && values[at] == list[i])
             excluded += run->leaves[r->first + at];
     }
     for (uint32_t i = 0; !is_ordered(r) && i < r->count; i++)
-        excluded += is_in(list, test->b, values[i]);
+        excluded += matcher_is_in(list, test->b, values[i]);
     return excluded < run->presences[path].count;
 }
 
@@ -357,7 +334,7 @@ static void gather_touched(struct probes *all, const struct matcher_node *node)
     for (uint32_t i = 0; i < run->touched_count; i++) {
         const struct matcher_path *path = &run->matcher->paths[run->touched[i]];
         uint32_t end = (path->first + path->count) << LEVEL_BITS;
-        uint32_t at = lower_bound(entries, node->entry_count, path->first << LEVEL_BITS);
+        uint32_t at = matcher_lower_bound(entries, node->entry_count, path->first << LEVEL_BITS);
 
         for (; at < node->entry_count && entries[at] < end; at++)
             gather_entry(all, node, at);

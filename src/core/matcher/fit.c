@@ -14,20 +14,7 @@
 static bool is_listed(const struct matcher_run *run, const struct matcher_test *test,
                       uint32_t value)
 {
-    const uint32_t *list = run->matcher->pool + test->a;
-    uint32_t low = 0, high = test->b;
-
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-
-        if (list[middle] == value)
-            return true;
-        if (list[middle] < value)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return false;
+    return matcher_is_in(run->matcher->pool + test->a, test->b, value);
 }
 
 /* Marks the leaves that have none of the list. */

@@ -171,14 +171,14 @@ struct matcher_node {
 
 /* A list is words: the conjunction's number, how many tests, then the tests; conjunction after
  * conjunction. A key's coordinate is shifted right by its level, so ranges are filed under few. */
+#define LEVEL_BITS 5
+#define LEVEL_MASK 31
+
 /* The root's children, which every event looks for, stand in arrays by their coordinates where
  * these are dense enough; the others, and all of other nodes, in the table. */
 struct matcher_door {
     uint32_t first, size; /* in doors_to: number of the child, 0: none */
 };
-
-#define LEVEL_BITS 5
-#define LEVEL_MASK 31
 
 struct matcher {
     struct arena arena;
@@ -233,43 +233,42 @@ static inline uint64_t matcher_affix_end(uint64_t h, size_t size, uint32_t dimen
     return matcher_mix(h + (size + ((uint64_t)dimension << 32)) * UINT64_C(0x9e3779b97f4a7c15));
 }
 
-/* Texts of 4 to 16 bytes, which most are, by both their ends; see slice_equal_short. */
-static inline uint64_t matcher_symbol_hash(struct slice text, uint32_t dimension)
+/* What the two hashes below are made of: both ends of a text of 4 to 16 bytes, which most are (see
+ * slice_equal_short), all of a shorter one, a hash of a longer one. */
+static inline void matcher_ends(struct slice text, uint64_t ends[2])
 {
-    uint64_t salt = (text.size + ((uint64_t)dimension << 32)) * UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t ends[2] = {0, 0};
-
-    if (text.size >= sizeof(ends[0]) && text.size <= sizeof(ends)) {
+    ends[0] = ends[1] = 0;
+    if (text.size >= sizeof(ends[0]) && text.size <= 2 * sizeof(ends[0])) {
         memcpy(&ends[0], text.data, sizeof(ends[0]));
         memcpy(&ends[1], text.data + text.size - sizeof(ends[1]), sizeof(ends[1]));
-    } else if (text.size >= sizeof(uint32_t) && text.size <= sizeof(ends)) {
+    } else if (text.size >= sizeof(uint32_t) && text.size < sizeof(ends[0])) {
         memcpy(&ends[0], text.data, sizeof(uint32_t));
         memcpy(&ends[1], text.data + text.size - sizeof(uint32_t), sizeof(uint32_t));
+    } else if (text.size < sizeof(uint32_t)) {
+        for (size_t i = 0; i < text.size; i++)
+            ends[0] = ends[0] << 8 | (unsigned char)text.data[i];
     } else {
         ends[0] = hash64(text);
     }
+}
+
+static inline uint64_t matcher_symbol_hash(struct slice text, uint32_t dimension)
+{
+    uint64_t salt = (text.size + ((uint64_t)dimension << 32)) * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t ends[2];
+
+    matcher_ends(text, ends);
     ends[0] = (ends[0] ^ ends[0] >> 29) * UINT64_C(0xff51afd7ed558ccd);
     return matcher_mix((ends[0] ^ ends[0] >> 32) + (ends[1] ^ salt));
 }
 
-/* Of a name below another, which is mostly short. */
+/* Of a name below another. Names are few: one multiplication spreads them well enough. */
 static inline uint64_t matcher_name_hash(uint32_t parent, struct slice name)
 {
     uint64_t salt = (name.size + ((uint64_t)parent << 32)) * UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t ends[2] = {0, 0};
+    uint64_t ends[2];
 
-    if (name.size >= sizeof(ends[0]) && name.size <= sizeof(ends)) {
-        memcpy(&ends[0], name.data, sizeof(ends[0]));
-        memcpy(&ends[1], name.data + name.size - sizeof(ends[1]), sizeof(ends[1]));
-    } else if (name.size >= sizeof(uint32_t) && name.size <= sizeof(ends)) {
-        memcpy(&ends[0], name.data, sizeof(uint32_t));
-        memcpy(&ends[1], name.data + name.size - sizeof(uint32_t), sizeof(uint32_t));
-    } else if (name.size < sizeof(uint32_t)) {
-        for (size_t i = 0; i < name.size; i++)
-            ends[0] = ends[0] << 8 | (unsigned char)name.data[i];
-    } else {
-        ends[0] = hash64(name);
-    }
+    matcher_ends(name, ends);
     ends[0] ^= (ends[1] << 21 | ends[1] >> 43) ^ salt;
     ends[0] *= UINT64_C(0xff51afd7ed558ccd);
     return ends[0] ^ ends[0] >> 32;
@@ -286,6 +285,32 @@ static inline uint64_t matcher_node_hash(uint32_t parent, uint32_t entry, uint32
 typedef uint64_t (*matcher_hash)(const void *user, uint32_t value);
 void matcher_table_put(struct matcher_table *t, uint64_t hash, uint32_t value, matcher_hash again,
                        const void *user);
+
+/* The first of the ascending values that is not below. */
+static inline uint32_t matcher_lower_bound(const uint32_t *values, uint32_t count, uint32_t value)
+{
+    uint32_t low = 0;
+
+    while (low < count) {
+        uint32_t middle = low + (count - low) / 2;
+
+        if (values[middle] < value)
+            low = middle + 1;
+        else
+            count = middle;
+    }
+    return low;
+}
+
+static inline bool matcher_is_in(const uint32_t *values, uint32_t count, uint32_t value)
+{
+    uint32_t at = matcher_lower_bound(values, count, value);
+
+    return at < count && values[at] == value;
+}
+
+/* The array's memory, cut to its length, which *count becomes. Takes the array. */
+void *matcher_take(GArray *array, uint32_t *count);
 
 /* ---- building -------------------------------------------------------------------------------- */
 
@@ -329,13 +354,13 @@ struct matcher_reading {
     uint32_t raw_first, raw_count; /* in the order of the leaves, with them */
 };
 
-#define READING_DUE                                                                                \
-    UINT32_MAX /* in first: raw_first is the first leaf of the path, all is to be read */
+/* In first: raw_first is the first leaf of the path, and all is to be read. */
+#define READING_DUE UINT32_MAX
 
 /* The leaves that a field accepts, and, when it may be absent, all of them: places in run->found.
  */
 struct matcher_gathered {
-    uint32_t epoch; /* valid when it is the run's */
+    uint64_t epoch; /* valid when it is the run's */
     uint32_t field;
     uint32_t first, count;
     uint32_t all_first, all_count;
@@ -346,7 +371,7 @@ struct matcher_gathered {
 
 /* Whether some accepted leaves of two fields fit together. */
 struct matcher_pair {
-    uint32_t epoch;
+    uint64_t epoch;
     uint32_t a, b;
     bool fits;
 };
@@ -396,7 +421,7 @@ struct matcher_run {
     GArray *fields;                    /* struct matcher_gathered: of the conjunction in hand */
     struct matcher_gathered *gathered; /* FITS_KEPT, by field */
     struct matcher_pair *pairs;        /* FITS_KEPT, by fields */
-    uint32_t epoch;                    /* of found */
+    uint64_t epoch;                    /* of found */
     GArray *leaves_tried; /* const struct flat_leaf *: lists for the search, which uses them up */
     struct matcher_grams grams[GRAM_SETS];
     uint32_t gram_count;

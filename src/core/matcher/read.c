@@ -8,11 +8,13 @@
  */
 #include "core/matcher/internal.h"
 
-#define FEW        8 /* coordinates of a dimension that need no order */
-#define INSERT_MAX 64
-#define VALUES_MIN 256
-#define RADIX_BITS 11
-#define RADIX_SIZE (1 << RADIX_BITS)
+#define FEW         8 /* coordinates of a dimension that need no order */
+#define INSERT_MAX  64
+#define VALUES_KEEP 65536 /* coordinates or leaves that there is room for between events */
+#define LEAVES_MIN  64
+#define VALUES_MIN  256
+#define RADIX_BITS  11
+#define RADIX_SIZE  (1 << RADIX_BITS)
 
 static void grow_values(struct matcher_run *run)
 {
@@ -21,14 +23,19 @@ static void grow_values(struct matcher_run *run)
     run->leaves = g_renew(uint32_t, run->leaves, run->value_room);
 }
 
+static void make_lists(struct matcher_run *run)
+{
+    run->found = g_array_sized_new(FALSE, FALSE, sizeof(struct flat_leaf *), LEAVES_MIN);
+    run->leaves_tried = g_array_sized_new(FALSE, FALSE, sizeof(struct flat_leaf *), LEAVES_MIN);
+}
+
 struct matcher_run *matcher_run_new(void)
 {
     struct matcher_run *run = g_new0(struct matcher_run, 1);
 
-    run->found = g_array_sized_new(FALSE, FALSE, sizeof(struct flat_leaf *), 64);
     run->candidates = g_array_new(FALSE, FALSE, sizeof(struct pattern_candidate));
     run->fields = g_array_new(FALSE, FALSE, sizeof(struct matcher_gathered));
-    run->leaves_tried = g_array_new(FALSE, FALSE, sizeof(struct flat_leaf *));
+    make_lists(run);
     run->folded = g_string_new(NULL);
     run->epoch = 1;
     run->skip = matcher_skip_best();
@@ -477,6 +484,18 @@ void matcher_read(struct matcher_run *run, const struct matcher *m, const struct
     }
 }
 
+/* What one huge event made large is not kept for the next. */
+static void give_back(struct matcher_run *run)
+{
+    g_clear_pointer(&run->scratch, g_free);
+    g_clear_pointer(&run->marks, g_free);
+    run->scratch_room = run->mark_room = run->value_room = 0;
+    grow_values(run);
+    g_array_unref(run->found);
+    g_array_unref(run->leaves_tried);
+    make_lists(run);
+}
+
 void matcher_forget(struct matcher_run *run)
 {
     for (uint32_t i = 0; i < run->touched_count; i++) {
@@ -486,10 +505,11 @@ void matcher_forget(struct matcher_run *run)
         for (uint32_t d = path->first; d < path->first + path->count; d++)
             run->readings[d] = (struct matcher_reading){0};
     }
-    if (run->found->len > 0) {
-        g_array_set_size(run->found, 0);
-        run->epoch++;
-    }
+    run->epoch++;
+    if (run->value_room > VALUES_KEEP || run->found->len > VALUES_KEEP ||
+        run->mark_room > VALUES_KEEP)
+        give_back(run);
+    g_array_set_size(run->found, 0);
     run->gram_count = 0;
     run->touched_count = 0;
     run->value_count = 0;

@@ -1,6 +1,6 @@
-/* The open-addressing tables: of paths, of symbols, of nodes. Slots carry half of the hash, so a
- * search that finds nothing nearly always looks at one slot; what a slot leads to is compared in
- * full by whoever searches. */
+/* The open-addressing tables: of paths, of symbols, of nodes, of names. Slots carry half of the
+ * hash, so a search that finds nothing nearly always looks at one slot; what a slot leads to is
+ * compared in full by whoever searches. */
 #include "core/matcher/internal.h"
 
 #define SLOTS_MIN 16
@@ -34,4 +34,12 @@ void matcher_table_put(struct matcher_table *t, uint64_t hash, uint32_t value, m
         grow(t, again, user);
     put_slot(t, hash, value);
     t->used++;
+}
+
+void *matcher_take(GArray *array, uint32_t *count)
+{
+    guint size = g_array_get_element_size(array);
+
+    *count = array->len;
+    return g_realloc_n(g_array_free(array, FALSE), MAX(*count, 1), size);
 }

@@ -16,7 +16,6 @@
 #define matcher_affix_end(hash, size, dimension)                                                   \
     WEAK_HASH((matcher_affix_end)(hash, size, dimension))
 #define matcher_name_hash(parent, name) WEAK_HASH((matcher_name_hash)(parent, name))
-#define matcher_name_hash(parent, name) WEAK_HASH((matcher_name_hash)(parent, name))
 #define hash64(text)                    WEAK_HASH((hash64)(text))
 
 #endif
