@@ -9,10 +9,9 @@
 #define LIST_MAX        24   /* so many are tried rather than filed further */
 #define SHARE_MAX       0.4F /* a key that more events come to saves too little */
 #define DEPTH_MAX       8
-#define COPIES_MAX      64    /* of one conjunction; more only for one with many keys at the root */
-#define DOORS_PER_CHILD 16    /* so sparse may an array of the root's children be */
-#define SMALL_SLOTS     16384 /* of the table of nodes */
-#define FIELDS_MAX      64    /* of one conjunction that are looked at; the rest are only tested */
+#define COPIES_MAX      64 /* of one conjunction; more only for one with many keys at the root */
+#define DOORS_PER_CHILD 16 /* so sparse may an array of the root's children be */
+#define FIELDS_MAX      64 /* of one conjunction that are looked at; the rest are only tested */
 
 /* A conjunction on its way down. */
 struct filing {
@@ -39,6 +38,8 @@ struct filer {
     GArray *nodes;   /* struct matcher_node */
     GArray *entries; /* uint32_t */
     GArray *stream;  /* uint32_t */
+    GArray *where;   /* uint32_t: of the list in hand */
+    GArray *tests;   /* uint32_t: likewise */
     bool is_over;    /* memory_max is passed */
 };
 
@@ -98,26 +99,76 @@ static uint32_t order_open(const struct filer *f, const struct filing *filing, u
     return open;
 }
 
-/* The conjunction and its open tests. */
+/* What a test lets through, as far as a sieve can tell; false: it cannot. */
+static bool sieve_of(const struct matcher *m, const struct matcher_test *test,
+                     struct matcher_sieve *out)
+{
+    const uint32_t *list = m->pool + test->a;
+
+    if (TEST_KIND(test->head) != TEST_RANGE && (TEST_KIND(test->head) != TEST_LIST || test->b == 0))
+        return false;
+    out->single = TEST_DIMENSION(test->head) + 1;
+    if (TEST_KIND(test->head) == TEST_RANGE) {
+        /* Between two neighbours there is nothing. */
+        out->low = test->a <= test->b ? test->a : COORDINATE_NONE - 1;
+        out->span = test->a <= test->b ? test->b - test->a : 0;
+        out->mask = UINT32_MAX;
+        return true;
+    }
+    out->low = list[0];
+    out->span = list[test->b - 1] - list[0];
+    out->mask = 0;
+    for (uint32_t i = 0; i < test->b; i++)
+        out->mask |= UINT32_C(1) << list[i] % 32;
+    return true;
+}
+
+/* The conjunction's sieve, which is made of the most telling test that has one, and its other open
+ * tests. A list needs its own test behind the sieve. */
 static void put_filing(struct filer *f, const struct filing *filing)
 {
-    uint32_t few[FIELDS_MAX], count;
+    struct matcher_sieve sieve = {.span = UINT32_MAX, .mask = UINT32_MAX};
+    uint32_t few[FIELDS_MAX], count, put_count = 0, count_at = f->tests->len;
     g_autofree uint32_t *many = NULL;
     uint32_t *order = few;
+    bool is_sieved = false;
     uint32_t open;
 
     fields_of(f->m, filing->conjunction, &count);
     if (count > FIELDS_MAX)
         order = many = g_new(uint32_t, count);
     open = order_open(f, filing, order);
-    put(f->stream, filing->conjunction);
-    put(f->stream, open);
+    put(f->where, filing->conjunction);
+    put(f->where, count_at);
+    put(f->tests, 0);
     for (uint32_t i = 0; i < open; i++) {
         struct matcher_test test = test_of(f->m, order[i]);
+        bool is_first = !is_sieved && sieve_of(f->m, &test, &sieve);
 
-        g_array_append_vals(f->stream, &test, sizeof(test) / sizeof(uint32_t));
+        is_sieved |= is_first;
+        if (is_first && TEST_KIND(test.head) == TEST_RANGE)
+            continue;
+        g_array_append_vals(f->tests, &test, TEST_WORDS);
+        put_count++;
     }
+    g_array_index(f->tests, uint32_t, count_at) = put_count;
+    if (sieve.single > 0)
+        f->m->dimensions[sieve.single - 1].is_asked = true;
+    g_array_append_vals(f->stream, &sieve, SIEVE_WORDS);
     f->m->copies++;
+}
+
+/* The list is whole: behind its sieves come the other parts. */
+static void end_list(struct filer *f)
+{
+    uint32_t tests = f->stream->len + f->where->len;
+
+    for (guint i = 1; i < f->where->len; i += WHERE_WORDS)
+        g_array_index(f->where, uint32_t, i) += tests;
+    g_array_append_vals(f->stream, f->where->data, f->where->len);
+    g_array_append_vals(f->stream, f->tests->data, f->tests->len);
+    g_array_set_size(f->where, 0);
+    g_array_set_size(f->tests, 0);
 }
 
 /* ---- choosing -------------------------------------------------------------------------------- */
@@ -238,6 +289,7 @@ static void build_children(struct filer *f, uint32_t node, const struct filing *
         if (entries->len == 0 ||
             g_array_index(entries, uint32_t, entries->len - 1) != all[first].key.entry)
             put(entries, all[first].key.entry);
+        f->m->dimensions[all[first].key.entry >> LEVEL_BITS].is_asked = true;
         build_child(f, node, filings, all + first, i - first, depth);
         check_memory(f);
     }
@@ -263,20 +315,23 @@ static void count_copies(struct record *records, guint count, struct filing *fil
 static void list_filings(struct filer *f, uint32_t node, const struct filing *filings,
                          uint32_t count, GArray *records)
 {
-    uint32_t stream = f->stream->len;
+    uint32_t stream = f->stream->len, listed = 0;
     struct matcher_node *n;
 
     for (uint32_t i = 0; i < count; i++) {
         int field = records != NULL ? choose(f, &filings[i]) : -1;
 
-        if (field < 0)
+        if (field < 0) {
             put_filing(f, &filings[i]);
-        else
+            listed++;
+        } else {
             record(f, records, &filings[i], i, field);
+        }
     }
+    end_list(f);
     n = &g_array_index(f->nodes, struct matcher_node, node);
     n->stream = stream;
-    n->stream_size = f->stream->len - stream;
+    n->list_count = listed;
 }
 
 /* Few are listed. Of many, those with a rare field are filed under it. */
@@ -342,6 +397,23 @@ static void make_doors(struct matcher *m)
     }
 }
 
+/* What reading an event begins with. */
+static void note_asked(struct matcher *m)
+{
+    for (uint32_t d = 0; d < m->dimension_count; d++) {
+        struct matcher_path *path = &m->paths[m->dimensions[d].path];
+
+        if (!m->dimensions[d].is_asked)
+            continue;
+        if (m->dimensions[d].family == FAMILY_TEXT)
+            path->text = d + 1;
+        else if (m->dimensions[d].family == FAMILY_NUMBER)
+            path->number = d + 1;
+        else
+            path->has_others = true;
+    }
+}
+
 bool matcher_file(struct matcher *m, const struct matcher_judgement *judgements, size_t memory_max)
 {
     struct filer f = {
@@ -352,6 +424,8 @@ bool matcher_file(struct matcher *m, const struct matcher_judgement *judgements,
         .nodes = g_array_new(FALSE, FALSE, sizeof(struct matcher_node)),
         .entries = g_array_new(FALSE, FALSE, sizeof(uint32_t)),
         .stream = g_array_new(FALSE, FALSE, sizeof(uint32_t)),
+        .where = g_array_new(FALSE, FALSE, sizeof(uint32_t)),
+        .tests = g_array_new(FALSE, FALSE, sizeof(uint32_t)),
     };
     struct matcher_node root = {0};
     g_autofree struct filing *all = g_new(struct filing, m->conjunction_count);
@@ -367,7 +441,9 @@ bool matcher_file(struct matcher *m, const struct matcher_judgement *judgements,
     m->entries = matcher_take(f.entries, &m->entry_count);
     m->stream = matcher_take(f.stream, &m->stream_count);
     make_doors(m);
-    m->is_small = m->node_table.mask < SMALL_SLOTS;
+    note_asked(m);
+    g_array_unref(f.where);
+    g_array_unref(f.tests);
     g_free(f.keys);
     g_free(f.ranks);
     return !f.is_over;

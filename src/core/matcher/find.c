@@ -6,7 +6,7 @@
  */
 #include "core/matcher/internal.h"
 
-#define PROBES_MAX   32 /* keys on their way together */
+#define QUEUE_MIN    64
 #define SORT_FEW     32 /* places that are sorted by insertion */
 #define PLACES_MIN   64
 #define ENTRIES_MANY 64 /* in a node: from here on the event's paths lead, not the entries */
@@ -21,10 +21,14 @@ static bool is_ordered(const struct matcher_reading *r)
 
 static inline bool passes_range(struct matcher_run *run, const struct matcher_test *test)
 {
-    const struct matcher_reading *r = matcher_reading(run, TEST_DIMENSION(test->head));
-    const uint32_t *values = run->values + r->first;
-    uint32_t at;
+    uint32_t single = run->singles[TEST_DIMENSION(test->head) + 1], at;
+    const struct matcher_reading *r;
+    const uint32_t *values;
 
+    if (single < COORDINATE_NONE)
+        return single >= test->a && single <= test->b;
+    r = matcher_reading(run, TEST_DIMENSION(test->head));
+    values = run->values + r->first;
     if (is_ordered(r)) {
         at = matcher_lower_bound(values, r->count, test->a);
         return at < r->count && values[at] <= test->b;
@@ -37,9 +41,14 @@ static inline bool passes_range(struct matcher_run *run, const struct matcher_te
 
 static bool passes_list(struct matcher_run *run, const struct matcher_test *test)
 {
-    const struct matcher_reading *r = matcher_reading(run, TEST_DIMENSION(test->head));
-    const uint32_t *values = run->values + r->first, *list = run->matcher->pool + test->a;
+    const uint32_t *list = run->matcher->pool + test->a, *values;
+    uint32_t single = run->singles[TEST_DIMENSION(test->head) + 1];
+    const struct matcher_reading *r;
 
+    if (single < COORDINATE_NONE)
+        return matcher_is_in(list, test->b, single);
+    r = matcher_reading(run, TEST_DIMENSION(test->head));
+    values = run->values + r->first;
     if (is_ordered(r) && r->count > test->b) {
         for (uint32_t i = 0; i < test->b; i++)
             if (matcher_is_in(values, r->count, list[i]))
@@ -54,9 +63,14 @@ static bool passes_list(struct matcher_run *run, const struct matcher_test *test
 
 static bool passes_none(struct matcher_run *run, const struct matcher_test *test)
 {
-    const struct matcher_reading *r = matcher_reading(run, TEST_DIMENSION(test->head));
-    const uint32_t *values = run->values + r->first, *list = run->matcher->pool + test->a;
+    const uint32_t *list = run->matcher->pool + test->a, *values;
+    uint32_t single = run->singles[TEST_DIMENSION(test->head) + 1];
+    const struct matcher_reading *r;
 
+    if (single < COORDINATE_NONE)
+        return !matcher_is_in(list, test->b, single);
+    r = matcher_reading(run, TEST_DIMENSION(test->head));
+    values = run->values + r->first;
     if (is_ordered(r) && r->count > test->b)
         return true; /* more different ones than the list has */
     for (uint32_t i = 0; i < r->count; i++)
@@ -161,47 +175,69 @@ static void take_conjunction(struct matcher_run *run, uint32_t conjunction)
     run->places[run->place_count++] = place;
 }
 
-/* All conjunctions of a list. */
-static void try_list(struct matcher_run *run, const struct matcher_node *node)
+/* One that its sieve let through. */
+static void try_candidate(struct matcher_run *run, const struct matcher_candidate *candidate)
 {
-    const uint32_t *p = run->matcher->stream + node->stream, *end = p + node->stream_size;
+    const uint32_t *sieve = candidate->sieve, *p = run->matcher->stream + candidate->where[1];
+    uint32_t conjunction = candidate->where[0], count = *p++;
 
-    while (p < end) {
-        uint32_t conjunction = p[0], open = p[1];
-        const uint32_t *next = p + 2 + 3 * (size_t)open;
+    if (run->singles[sieve[0]] == SINGLE_UNKNOWN) {
+        struct matcher_test range = {TEST_HEAD(TEST_RANGE, sieve[0] - 1), sieve[1],
+                                     sieve[1] + sieve[2]};
 
-        run->tried++;
-        for (p += 2; p < next; p += 3) {
-            struct matcher_test test = {p[0], p[1], p[2]};
-
-            if (!passes(run, &test))
-                break;
-        }
-        if (p == next)
-            take_conjunction(run, conjunction);
-        p = next;
+        if (!passes_range(run, &range))
+            return;
     }
+    for (; count > 0; count--, p += TEST_WORDS) {
+        struct matcher_test test = {p[0], p[1], p[2]};
+
+        if (!passes(run, &test))
+            return;
+    }
+    take_conjunction(run, conjunction);
+}
+
+static void grow_passed(struct matcher_run *run, size_t count)
+{
+    run->passed_room = MAX(run->passed_room * 2, run->passed_count + count);
+    run->passed = g_renew(struct matcher_candidate, run->passed, run->passed_room);
+}
+
+/* Keeps those of a list whose sieves let them through. Which do cannot be guessed, so there is no
+ * branch on it. */
+static inline void sift(struct matcher_run *run, const struct matcher_node *node)
+{
+    const uint32_t *sieve = run->matcher->stream + node->stream;
+    const uint32_t *where = sieve + (size_t)node->list_count * SIEVE_WORDS;
+    struct matcher_candidate *out;
+
+    if (run->passed_count + node->list_count > run->passed_room)
+        grow_passed(run, node->list_count);
+    out = run->passed + run->passed_count;
+    for (uint32_t i = 0; i < node->list_count; i++) {
+        uint32_t single = run->singles[sieve[0]];
+
+        *out = (struct matcher_candidate){sieve, where};
+        out += ((single - sieve[1] <= sieve[2]) & sieve[3] >> single % 32) |
+               (single == SINGLE_UNKNOWN);
+        sieve += SIEVE_WORDS;
+        where += WHERE_WORDS;
+    }
+    run->passed_count = (size_t)(out - run->passed);
+    run->tried += node->list_count;
 }
 
 /* ---- nodes ----------------------------------------------------------------------------------- */
 
-/* A key that the event has. */
-struct probe {
-    uint64_t hash;
-    uint32_t entry, coordinate;
-};
-
-/* Keys of one node, gathered so that memory can answer them together. */
-struct probes {
-    struct matcher_run *run;
-    uint32_t node;
-    uint32_t count;
-    uint32_t child_count;
-    struct probe probes[PROBES_MAX];
-    uint32_t children[PROBES_MAX];
-};
-
-static void visit(struct matcher_run *run, uint32_t node);
+static void push_node(struct matcher_run *run, uint32_t node)
+{
+    if (run->queue_count == run->queue_room) {
+        run->queue_room = MAX(run->queue_room * 2, QUEUE_MIN);
+        run->queue = g_renew(uint32_t, run->queue, run->queue_room);
+    }
+    __builtin_prefetch(&run->matcher->nodes[node]);
+    run->queue[run->queue_count++] = node;
+}
 
 /* The slot of the key; NULL when nothing is filed under it. Tags alone may mislead. */
 static const struct matcher_slot *find_slot(const struct matcher_table *t, uint64_t hash, size_t *i)
@@ -212,13 +248,14 @@ static const struct matcher_slot *find_slot(const struct matcher_table *t, uint6
     return NULL;
 }
 
-static bool has_key(const struct matcher_node *n, uint32_t parent, const struct probe *probe)
+static bool has_key(const struct matcher_node *n, const struct matcher_probe *probe)
 {
-    return n->parent == parent && n->entry == probe->entry && n->coordinate == probe->coordinate;
+    return n->parent == probe->parent && n->entry == probe->entry &&
+           n->coordinate == probe->coordinate;
 }
 
 /* The child under the key; 0, which is the root and nobody's child: there is none. */
-static uint32_t find_child(const struct matcher *m, uint32_t parent, const struct probe *probe)
+static uint32_t find_child(const struct matcher *m, const struct matcher_probe *probe)
 {
     size_t i = probe->hash & m->node_table.mask;
 
@@ -227,108 +264,94 @@ static uint32_t find_child(const struct matcher *m, uint32_t parent, const struc
 
         if (slot == NULL)
             return 0;
-        if (has_key(&m->nodes[slot->value - 1], parent, probe))
+        if (has_key(&m->nodes[slot->value - 1], probe))
             return slot->value - 1;
     }
 }
 
-/* In a small table nothing is waited for. */
-static void gather_small(struct probes *all, const struct probe *probe)
-{
-    const struct matcher *m = all->run->matcher;
-    size_t at = probe->hash & m->node_table.mask;
-
-    if (m->node_table.slots[at].value != 0 && find_slot(&m->node_table, probe->hash, &at) != NULL)
-        all->probes[all->count++] = *probe;
-}
-
-/* Visits the children that were found. */
-static void enter(struct probes *all)
-{
-    uint32_t count = all->child_count;
-
-    all->child_count = 0;
-    for (uint32_t i = 0; i < count; i++)
-        visit(all->run, all->children[i]);
-}
-
-static void add_child(struct probes *all, uint32_t child)
-{
-    const struct matcher *m = all->run->matcher;
-
-    if (all->child_count == PROBES_MAX)
-        enter(all);
-    __builtin_prefetch(m->stream + m->nodes[child].stream);
-    all->children[all->child_count++] = child;
-}
-
 /* Looks all gathered keys up. */
-static void flush(struct probes *all)
+static void flush(struct matcher_run *run)
 {
-    const struct matcher *m = all->run->matcher;
+    const struct matcher *m = run->matcher;
     uint32_t count = 0;
 
-    for (uint32_t i = 0; i < all->count; i++) {
-        size_t at = all->probes[i].hash & m->node_table.mask;
-        const struct matcher_slot *slot = find_slot(&m->node_table, all->probes[i].hash, &at);
+    for (uint32_t i = 0; i < run->probe_count; i++) {
+        size_t at = run->probes[i].hash & m->node_table.mask;
+        const struct matcher_slot *slot = find_slot(&m->node_table, run->probes[i].hash, &at);
 
         if (slot != NULL) {
             __builtin_prefetch(&m->nodes[slot->value - 1]);
-            all->probes[count++] = all->probes[i];
+            run->probes[count++] = run->probes[i];
         }
     }
-    all->count = 0;
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t child = find_child(m, all->node, &all->probes[i]);
+        uint32_t child = find_child(m, &run->probes[i]);
 
         if (child != 0)
-            add_child(all, child);
+            push_node(run, child);
     }
+    run->probe_count = 0;
 }
 
-static inline void gather(struct probes *all, uint32_t entry, uint32_t coordinate)
+static inline void gather(struct matcher_run *run, uint32_t parent, uint32_t entry,
+                          uint32_t coordinate)
 {
-    const struct matcher *m = all->run->matcher;
-    struct probe probe = {matcher_node_hash(all->node, entry, coordinate), entry, coordinate};
+    const struct matcher_table *t = &run->matcher->node_table;
+    struct matcher_probe *probe;
 
-    if (all->count == PROBES_MAX)
-        flush(all);
-    if (m->is_small) {
-        gather_small(all, &probe);
-        return;
-    }
-    all->probes[all->count++] = probe;
-    __builtin_prefetch(&m->node_table.slots[probe.hash & m->node_table.mask]);
+    if (run->probe_count == PROBES_MAX)
+        flush(run);
+    probe = &run->probes[run->probe_count++];
+    *probe = (struct matcher_probe){matcher_node_hash(parent, entry, coordinate), parent, entry,
+                                    coordinate};
+    __builtin_prefetch(&t->slots[probe->hash & t->mask]);
+}
+
+/* Behind the root's doors stand its children themselves. */
+static inline void gather_key(struct matcher_run *run, uint32_t parent, uint32_t number,
+                              uint32_t entry, uint32_t coordinate)
+{
+    const struct matcher *m = run->matcher;
+    const struct matcher_door *door = &m->doors[number];
+
+    if (parent != 0 || door->size == 0)
+        gather(run, parent, entry, coordinate);
+    else if (m->doors_to[door->first + coordinate] != 0)
+        push_node(run, m->doors_to[door->first + coordinate]);
 }
 
 /* All keys that the event has under one of the node's entries. Neighbours often share a cell. */
-static inline void gather_entry(struct probes *all, const struct matcher_node *node,
-                                uint32_t number)
+static void gather_many(struct matcher_run *run, uint32_t parent, uint32_t number, uint32_t entry)
 {
-    const struct matcher *m = all->run->matcher;
-    uint32_t entry = m->entries[node->entries + number];
-    const struct matcher_reading *r = matcher_reading(all->run, entry >> LEVEL_BITS);
-    const struct matcher_door *door = all->node == 0 ? &m->doors[number] : NULL;
+    const struct matcher_reading *r = matcher_reading(run, entry >> LEVEL_BITS);
     uint32_t level = entry & LEVEL_MASK, before = COORDINATE_NONE;
 
     for (uint32_t i = 0; i < r->count; i++) {
-        uint32_t value = all->run->values[r->first + i];
+        uint32_t value = run->values[r->first + i];
 
         if (value >= COORDINATE_NONE || value >> level == before)
             continue;
         before = value >> level;
-        if (door == NULL || door->size == 0)
-            gather(all, entry, before);
-        else if (m->doors_to[door->first + before] != 0)
-            add_child(all, m->doors_to[door->first + before]);
+        gather_key(run, parent, number, entry, before);
     }
+}
+
+static inline void gather_entry(struct matcher_run *run, uint32_t parent, uint32_t number,
+                                uint32_t entry)
+{
+    uint32_t single = run->singles[(entry >> LEVEL_BITS) + 1];
+
+    if (single < COORDINATE_NONE)
+        gather_key(run, parent, number, entry, single >> (entry & LEVEL_MASK));
+    else if (single == SINGLE_UNKNOWN)
+        gather_many(run, parent, number, entry);
 }
 
 /* A node with very many entries is asked only for those of the event's paths. Entries are
  * ascending, so those of one path stand together. */
-static void gather_touched(struct probes *all, const struct matcher_node *node)
+static void gather_touched(struct matcher_run *run, uint32_t number)
 {
-    const struct matcher_run *run = all->run;
+    const struct matcher_node *node = &run->matcher->nodes[number];
     const uint32_t *entries = run->matcher->entries + node->entries;
 
     for (uint32_t i = 0; i < run->touched_count; i++) {
@@ -337,30 +360,51 @@ static void gather_touched(struct probes *all, const struct matcher_node *node)
         uint32_t at = matcher_lower_bound(entries, node->entry_count, path->first << LEVEL_BITS);
 
         for (; at < node->entry_count && entries[at] < end; at++)
-            gather_entry(all, node, at);
+            gather_entry(run, number, at, entries[at]);
     }
 }
 
-/* As deep as conjunctions were filed, which filing bounds. */
 static void visit(struct matcher_run *run, uint32_t number)
 {
     const struct matcher_node *node = &run->matcher->nodes[number];
-    struct probes all;
+    const uint32_t *entries = run->matcher->entries + node->entries;
 
-    try_list(run, node);
-    if (node->entry_count == 0)
-        return;
-    all.run = run;
-    all.node = number;
-    all.count = 0;
-    all.child_count = 0;
+    sift(run, node);
     if (node->entry_count > ENTRIES_MANY)
-        gather_touched(&all, node);
+        gather_touched(run, number);
     else
         for (uint32_t i = 0; i < node->entry_count; i++)
-            gather_entry(&all, node, i);
-    flush(&all);
-    enter(&all);
+            gather_entry(run, number, i, entries[i]);
+}
+
+static inline void prefetch_list(const struct matcher *m, const struct matcher_node *node)
+{
+    const uint32_t *list = m->stream + node->stream;
+
+    __builtin_prefetch(list);
+    __builtin_prefetch(list + 16);
+    __builtin_prefetch(m->entries + node->entries);
+}
+
+/* Generation after generation: the children of all nodes of one are looked up together. */
+static void visit_all(struct matcher_run *run)
+{
+    size_t at = 0;
+
+    run->queue_count = 0;
+    run->passed_count = 0;
+    push_node(run, 0);
+    do {
+        for (size_t i = at; i < run->queue_count; i++)
+            prefetch_list(run->matcher, &run->matcher->nodes[run->queue[i]]);
+        while (at < run->queue_count)
+            visit(run, run->queue[at++]);
+        flush(run);
+    } while (at < run->queue_count);
+    for (size_t i = 0; i < run->passed_count; i++)
+        __builtin_prefetch(run->matcher->stream + run->passed[i].where[1]);
+    for (size_t i = 0; i < run->passed_count; i++)
+        try_candidate(run, &run->passed[i]);
 }
 
 /* ---- the answer ------------------------------------------------------------------------------ */
@@ -398,7 +442,7 @@ size_t matcher_answer(struct matcher_run *run, const uint32_t **places)
 {
     run->place_count = 0;
     run->tried = 0;
-    visit(run, 0);
+    visit_all(run);
     if (run->place_count > SORT_FEW)
         sort_many(run);
     else

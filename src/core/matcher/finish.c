@@ -167,7 +167,17 @@ static void note_lengths(struct matcher *m, const uint32_t *numbers)
         d->length_count = matcher_sort_once(values, lengths[i]->len);
         d->lengths = ARENA_NEW(&m->arena, uint32_t, d->length_count);
         memcpy(d->lengths, values, d->length_count * sizeof(uint32_t));
+        d->inner = ARENA_NEW(&m->arena, uint64_t, d->length_count);
+        memset(d->inner, 0, d->length_count * sizeof(uint64_t));
         g_array_unref(lengths[i]);
+    }
+    for (uint32_t i = 0; i < m->symbol_count; i++) {
+        const struct matcher_symbol *s = &m->symbols[i];
+        struct matcher_dimension *d = &m->dimensions[numbers[s->dimension]];
+
+        if (matcher_is_affix(d->family) && s->size > 0)
+            d->inner[matcher_lower_bound(d->lengths, d->length_count, s->size)] |=
+                UINT64_C(1) << (s->data[matcher_is_prefix(d->family) ? s->size - 1 : 0] & 63);
     }
 }
 

@@ -63,12 +63,14 @@ struct matcher_dimension {
     uint8_t family;
     bool has_none_of;  /* somebody asks for leaves that are none of a list */
     uint32_t *lengths; /* PREFIX, SUFFIX and their folds: bytes of the named texts, ascending */
+    uint64_t *inner;   /* of each length: bit (byte % 64) of their innermost bytes */
     uint32_t length_count;
     uint32_t characters; /* the folds: of the longest named text */
     uint64_t sizes;      /* TEXT: bit MIN(size, 63) of each named text */
     void *bounds;        /* NUMBER: double, ADDRESS: struct matcher_address; ascending */
     uint32_t bound_count;
     uint32_t coordinate_count; /* all are below */
+    bool is_asked;             /* nodes or sieves look at it: read for every event */
     uint32_t use;              /* where its symbols begin in an array of all dimensions' */
 };
 
@@ -80,6 +82,9 @@ struct matcher_path {
     struct slice path; /* in the arena */
     uint64_t hash;
     uint32_t first, count; /* its dimensions, in the order of the families */
+    /* Those that are asked for every event, in run->singles; 0: not that one. */
+    uint32_t text, number;
+    bool has_others;
 };
 
 /* A name of a path, below the names before it: {"a":…} and {"a.b":…} are a, and b below a. What the
@@ -165,14 +170,31 @@ struct matcher_conjunction {
  * further, under coordinates of the node's entries. */
 struct matcher_node {
     uint32_t parent, entry, coordinate; /* the key by which it is found */
-    uint32_t stream, stream_size;       /* words of the list, see below */
+    uint32_t stream, list_count;        /* where the list begins; conjunctions in it */
     uint32_t entries, entry_count;      /* dimension << 5 | level */
 };
 
-/* A list is words: the conjunction's number, how many tests, then the tests; conjunction after
- * conjunction. A key's coordinate is shifted right by its level, so ranges are filed under few. */
+/* A key's coordinate is shifted right by its level, so ranges are filed under few. */
 #define LEVEL_BITS 5
 #define LEVEL_MASK 31
+
+/* A list is words: a sieve for each conjunction, then for each its number and where its tests
+ * stand, then these. Lists are short and most of their conjunctions fail, so what decides most of
+ * them is four words that are compared without a branch. */
+struct matcher_sieve {
+    uint32_t single;    /* in run->singles */
+    uint32_t low, span; /* it passes when it is in low..low + span */
+    uint32_t mask;      /* and bit (coordinate % 32) is set */
+};
+
+#define SIEVE_WORDS ((uint32_t)(sizeof(struct matcher_sieve) / sizeof(uint32_t)))
+#define WHERE_WORDS 2 /* the conjunction, and the word in which its tests begin: how many */
+#define TEST_WORDS  ((uint32_t)(sizeof(struct matcher_test) / sizeof(uint32_t)))
+
+/* In run->singles, by dimension + 1: the coordinate, when there is one and only one. The first is
+ * always 0, for sieves that let everything through. */
+#define SINGLE_NONE    COORDINATE_NONE  /* or one that nobody named */
+#define SINGLE_UNKNOWN COORDINATE_OTHER /* several, or not read yet */
 
 /* The root's children, which every event looks for, stand in arrays by their coordinates where
  * these are dense enough; the others, and all of other nodes, in the table. */
@@ -207,7 +229,6 @@ struct matcher {
     uint32_t stream_count, doors_to_count;
     size_t copies; /* conjunctions in all lists */
     size_t bytes;
-    bool is_small; /* the table of nodes stays in the processor's cache */
 };
 
 /* ---- tables ---------------------------------------------------------------------------------- */
@@ -222,6 +243,19 @@ static inline uint64_t matcher_mix(uint64_t h)
     return h ^ h >> 32;
 }
 
+/* Both halves of a product, one on the other: every bit depends on nearly all. */
+static inline uint64_t matcher_fold(uint64_t a, uint64_t b)
+{
+#ifdef __SIZEOF_INT128__
+    __extension__ typedef unsigned __int128 wide;
+    wide product = (wide)a * b;
+
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+#else
+    return matcher_mix(a ^ matcher_mix(b));
+#endif
+}
+
 /* Of beginnings and ends, whose lengths are many: grows byte by byte. */
 static inline uint64_t matcher_affix_step(uint64_t h, char byte)
 {
@@ -230,7 +264,8 @@ static inline uint64_t matcher_affix_step(uint64_t h, char byte)
 
 static inline uint64_t matcher_affix_end(uint64_t h, size_t size, uint32_t dimension)
 {
-    return matcher_mix(h + (size + ((uint64_t)dimension << 32)) * UINT64_C(0x9e3779b97f4a7c15));
+    return matcher_fold(h ^ UINT64_C(0xa0761d6478bd642f),
+                        (size + ((uint64_t)dimension << 32)) ^ UINT64_C(0xe7037ed1a0b428db));
 }
 
 /* What the two hashes below are made of: both ends of a text of 4 to 16 bytes, which most are (see
@@ -258,8 +293,7 @@ static inline uint64_t matcher_symbol_hash(struct slice text, uint32_t dimension
     uint64_t ends[2];
 
     matcher_ends(text, ends);
-    ends[0] = (ends[0] ^ ends[0] >> 29) * UINT64_C(0xff51afd7ed558ccd);
-    return matcher_mix((ends[0] ^ ends[0] >> 32) + (ends[1] ^ salt));
+    return matcher_fold(ends[0] ^ UINT64_C(0xa0761d6478bd642f), ends[1] ^ salt);
 }
 
 /* Of a name below another. Names are few: one multiplication spreads them well enough. */
@@ -276,8 +310,8 @@ static inline uint64_t matcher_name_hash(uint32_t parent, struct slice name)
 
 static inline uint64_t matcher_node_hash(uint32_t parent, uint32_t entry, uint32_t coordinate)
 {
-    return matcher_mix(((uint64_t)parent << 32 | coordinate) +
-                       entry * UINT64_C(0x9e3779b97f4a7c15));
+    return matcher_fold(((uint64_t)parent << 32 | coordinate) ^ UINT64_C(0xa0761d6478bd642f),
+                        (entry + 1) * UINT64_C(0x9e3779b97f4a7c15));
 }
 
 /* Enters a value that is not in the table yet, which grows when it is half full. again: the hash of
@@ -350,12 +384,23 @@ size_t matcher_size(const struct matcher *m);
 /* Coordinates of one dimension. They are read when somebody asks for them (matcher_reading): of
  * most dimensions nobody does. */
 struct matcher_reading {
+    uint64_t epoch;                /* valid when it is the run's */
     uint32_t first, count;         /* to test: each once and ascending when there are many */
     uint32_t raw_first, raw_count; /* in the order of the leaves, with them */
 };
 
-/* In first: raw_first is the first leaf of the path, and all is to be read. */
-#define READING_DUE UINT32_MAX
+/* A conjunction that its sieve let through. */
+struct matcher_candidate {
+    const uint32_t *sieve, *where;
+};
+
+/* A key that the event has, under a node. */
+struct matcher_probe {
+    uint64_t hash;
+    uint32_t parent, entry, coordinate;
+};
+
+#define PROBES_MAX 64 /* keys on their way together */
 
 /* The leaves that a field accepts, and, when it may be absent, all of them: places in run->found.
  */
@@ -399,10 +444,11 @@ struct matcher_presence {
 struct matcher_run {
     const struct matcher *matcher; /* of the find under way */
     const struct flat *event;
-    struct matcher_reading *readings;   /* by dimension; all zero between events */
-    struct matcher_presence *presences; /* by path; likewise */
+    struct matcher_reading *readings;   /* by dimension */
+    struct matcher_presence *presences; /* by path; all zero between events */
     uint32_t *touched;                  /* paths of this event; room for all */
     uint32_t touched_count;
+    uint32_t *singles; /* by dimension + 1; all SINGLE_NONE between events */
     size_t dimension_room, path_room;
     uint32_t *values; /* all coordinates */
     uint32_t *leaves; /* whose they are; in the sorted copies, how many have it */
@@ -426,6 +472,12 @@ struct matcher_run {
     struct matcher_grams grams[GRAM_SETS];
     uint32_t gram_count;
     GArray *candidates; /* struct pattern_candidate */
+    uint32_t *queue;    /* nodes that the event leads to */
+    size_t queue_count, queue_room;
+    struct matcher_probe probes[PROBES_MAX];
+    uint32_t probe_count;
+    struct matcher_candidate *passed; /* by their sieves */
+    size_t passed_count, passed_room;
     size_t tried;
     struct flat skimmed;     /* leaves of the skimming reader, without the parts of a whole flat */
     size_t skimmed_room;     /* leaves that fit */
@@ -447,13 +499,13 @@ void matcher_read_leaves(struct matcher_run *run, uint32_t path);
 /* What matches the event that was read, as matcher_find says it; the run forgets the event. */
 size_t matcher_answer(struct matcher_run *run, const uint32_t **places);
 
-/* Reads what is due of the dimension. */
+/* Reads the dimension. */
 void matcher_read_dimension(struct matcher_run *run, uint32_t dimension);
 
 static inline const struct matcher_reading *matcher_reading(struct matcher_run *run,
                                                             uint32_t dimension)
 {
-    if (run->readings[dimension].first == READING_DUE)
+    if (run->readings[dimension].epoch != run->epoch)
         matcher_read_dimension(run, dimension);
     return &run->readings[dimension];
 }

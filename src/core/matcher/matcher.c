@@ -48,7 +48,7 @@ static size_t arena_size(const struct matcher *m)
         size += m->dimensions[i].bound_count * (m->dimensions[i].family == FAMILY_NUMBER
                                                     ? sizeof(double)
                                                     : sizeof(struct matcher_address)) +
-                m->dimensions[i].length_count * sizeof(uint32_t);
+                m->dimensions[i].length_count * (sizeof(uint32_t) + sizeof(uint64_t));
     return size;
 }
 

@@ -59,6 +59,9 @@ void matcher_run_free(struct matcher_run *run)
     g_array_unref(run->candidates);
     g_string_free(run->folded, TRUE);
     g_free(run->readings);
+    g_free(run->singles);
+    g_free(run->queue);
+    g_free(run->passed);
     g_free(run->presences);
     g_free(run->values);
     g_free(run->leaves);
@@ -157,6 +160,13 @@ static inline uint32_t find_symbol(const struct matcher *m, const struct matcher
     return COORDINATE_NONE;
 }
 
+/* The same for the text of a leaf, whose size alone tells most that nobody named. */
+static inline uint32_t find_text(const struct matcher *m, const struct matcher_dimension *d,
+                                 struct slice text)
+{
+    return d->sizes >> MIN(text.size, 63) & 1 ? find_symbol(m, d, text) : COORDINATE_NONE;
+}
+
 /* ---- one leaf -------------------------------------------------------------------------------- */
 
 /* The coordinates of one leaf. */
@@ -181,12 +191,9 @@ static void read_other(struct matcher_run *run, uint32_t dimension, uint32_t lea
         emit(run, COORDINATE_OTHER, leaf);
 }
 
-static void emit_symbol(struct matcher_run *run, uint32_t dimension, struct slice text,
+static void emit_symbol(struct matcher_run *run, const struct matcher_dimension *d, uint32_t symbol,
                         uint32_t leaf)
 {
-    const struct matcher_dimension *d = &run->matcher->dimensions[dimension];
-    uint32_t symbol = find_symbol(run->matcher, d, text);
-
     if (symbol != COORDINATE_NONE || d->has_none_of)
         emit(run, symbol, leaf);
 }
@@ -198,10 +205,8 @@ static void read_text(struct matcher_run *run, uint32_t dimension, uint32_t leaf
 
     if (l->type != JSON_TEXT)
         read_other(run, dimension, leaf);
-    else if (d->sizes >> MIN(l->text.size, 63) & 1)
-        emit_symbol(run, dimension, l->text, leaf);
-    else if (d->has_none_of)
-        emit(run, COORDINATE_NONE, leaf);
+    else
+        emit_symbol(run, d, find_text(run->matcher, d, l->text), leaf);
 }
 
 /* The first characters of the text, folded. true: that was all of it. */
@@ -238,9 +243,9 @@ static void read_fold(struct matcher_run *run, uint32_t dimension, uint32_t leaf
     if (l->type != JSON_TEXT)
         read_other(run, dimension, leaf);
     else if (fold_head(run, l->text, d->characters))
-        emit_symbol(run, dimension, folded(run), leaf);
-    else if (d->has_none_of)
-        emit(run, COORDINATE_NONE, leaf);
+        emit_symbol(run, d, find_symbol(run->matcher, d, folded(run)), leaf);
+    else
+        emit_symbol(run, d, COORDINATE_NONE, leaf);
 }
 
 /* What stands in the table of symbols under the hash of a beginning or an end. */
@@ -271,9 +276,16 @@ static void read_affixes(struct matcher_run *run, uint32_t dimension, struct sli
     size_t at = 0;
 
     for (uint32_t i = 0; i < d->length_count && d->lengths[i] <= text.size; i++) {
+        size_t size = d->lengths[i]; /* 0: the empty text, which every text begins with */
         uint32_t symbol;
 
-        for (; at < d->lengths[i]; at++)
+        if (size > 0) {
+            char inner = is_prefix ? text.data[size - 1] : end[-(ptrdiff_t)size];
+
+            if ((d->inner[i] >> (inner & 63) & 1) == 0)
+                continue;
+        }
+        for (; at < size; at++)
             hash = matcher_affix_step(hash, is_prefix ? text.data[at] : end[-1 - (ptrdiff_t)at]);
         symbol = find_affix(run->matcher, d, hash, slice_of(is_prefix ? text.data : end - at, at));
         if (symbol != COORDINATE_NONE)
@@ -313,42 +325,46 @@ static void read_suffix_fold(struct matcher_run *run, uint32_t dimension, uint32
 static uint32_t rank_number(const struct matcher_dimension *d, double value)
 {
     const double *bounds = d->bounds, *base = bounds;
-    uint32_t count = d->bound_count, rank;
+    size_t count = d->bound_count;
+    uint32_t rank;
 
     while (count > 1) {
-        uint32_t half = count / 2;
+        size_t half = count / 2;
 
-        base += base[half - 1] < value ? half : 0;
+        base += half & -(size_t)(base[half - 1] < value); /* no branch: nobody could guess it */
         count -= half;
     }
     rank = (uint32_t)(base - bounds) + (count == 1 && *base < value);
     return 2 * rank + (rank < d->bound_count && bounds[rank] == value);
 }
 
+/* COORDINATE_NONE: no double holds the number. */
+static inline uint32_t find_number(const struct matcher_dimension *d, struct slice text)
+{
+    struct pattern_number number = pattern_number_parse(text);
+
+    return number.is_exact ? rank_number(d, number.value) : COORDINATE_NONE;
+}
+
 static void read_number(struct matcher_run *run, uint32_t dimension, uint32_t leaf)
 {
     const struct matcher_dimension *d = &run->matcher->dimensions[dimension];
     const struct flat_leaf *l = leaf_at(run, leaf);
-    struct pattern_number number;
 
-    if (l->type != JSON_NUMBER) {
+    if (l->type != JSON_NUMBER)
         read_other(run, dimension, leaf);
-        return;
-    }
-    number = pattern_number_parse(l->text);
-    if (number.is_exact)
-        emit(run, rank_number(d, number.value), leaf);
-    else if (d->has_none_of)
-        emit(run, COORDINATE_NONE, leaf);
+    else
+        emit_symbol(run, d, find_number(d, l->text), leaf);
 }
 
 /* Only numbers that no double holds are compared by their text. */
 static void read_number_text(struct matcher_run *run, uint32_t dimension, uint32_t leaf)
 {
+    const struct matcher_dimension *d = &run->matcher->dimensions[dimension];
     const struct flat_leaf *l = leaf_at(run, leaf);
 
     if (l->type == JSON_NUMBER && !pattern_number_parse(l->text).is_exact)
-        emit_symbol(run, dimension, l->text, leaf);
+        emit_symbol(run, d, find_symbol(run->matcher, d, l->text), leaf);
 }
 
 static void read_address(struct matcher_run *run, uint32_t dimension, uint32_t leaf)
@@ -395,29 +411,74 @@ static const leaf_reader READERS[FAMILY_COUNT] = {
 
 void matcher_read_dimension(struct matcher_run *run, uint32_t dimension)
 {
+    const struct matcher_dimension *d = &run->matcher->dimensions[dimension];
+    const struct matcher_presence *presence = &run->presences[d->path];
     struct matcher_reading *r = &run->readings[dimension];
-    leaf_reader read = READERS[run->matcher->dimensions[dimension].family];
-    int32_t leaf = (int32_t)r->raw_first;
+    int32_t leaf = presence->is_there ? presence->leaf : -1;
 
     r->raw_first = (uint32_t)run->value_count;
     for (; leaf >= 0; leaf = run->event->leaves[leaf].next)
-        read(run, dimension, (uint32_t)leaf);
+        READERS[d->family](run, dimension, (uint32_t)leaf);
     r->raw_count = (uint32_t)run->value_count - r->raw_first;
     r->first = r->raw_first;
     r->count = r->raw_count;
+    r->epoch = run->epoch;
     if (r->raw_count > FEW)
         make_searchable(run, r);
+}
+
+/* What is asked of every event, when the path has several leaves, or the dimension several
+ * coordinates a leaf. */
+static void read_asked(struct matcher_run *run, uint32_t dimension)
+{
+    const struct matcher_reading *r = matcher_reading(run, dimension);
+    uint32_t *single = &run->singles[dimension + 1];
+
+    if (r->count > 0)
+        *single = r->count == 1 ? run->values[r->first] : SINGLE_UNKNOWN;
+}
+
+/* A leaf of another type: anything-but has to look at it. */
+static uint32_t single_of_other(const struct matcher_dimension *d)
+{
+    return d->has_none_of ? SINGLE_UNKNOWN : SINGLE_NONE;
+}
+
+/* The only leaf of a path, which most are: its text or number goes where it is looked at. */
+static inline void read_single(struct matcher_run *run, const struct matcher_path *p,
+                               const struct flat_leaf *leaf)
+{
+    const struct matcher *m = run->matcher;
+
+    if (p->text != 0) {
+        const struct matcher_dimension *d = &m->dimensions[p->text - 1];
+
+        run->singles[p->text] =
+            leaf->type == JSON_TEXT ? find_text(m, d, leaf->text) : single_of_other(d);
+    }
+    if (p->number != 0) {
+        const struct matcher_dimension *d = &m->dimensions[p->number - 1];
+
+        run->singles[p->number] =
+            leaf->type == JSON_NUMBER ? find_number(d, leaf->text) : single_of_other(d);
+    }
 }
 
 static inline void read_leaves(struct matcher_run *run, uint32_t path)
 {
     const struct matcher_path *p = &run->matcher->paths[path];
     const struct matcher_presence *presence = &run->presences[path];
+    bool is_single = presence->count == 1;
 
     run->array_paths += presence->is_in_array;
+    if (is_single)
+        read_single(run, p, &run->event->leaves[presence->leaf]);
+    if (is_single && !p->has_others)
+        return;
     for (uint32_t d = p->first; d < p->first + p->count; d++)
-        run->readings[d] =
-            (struct matcher_reading){.first = READING_DUE, .raw_first = (uint32_t)presence->leaf};
+        if (run->matcher->dimensions[d].is_asked &&
+            !(is_single && (d + 1 == p->text || d + 1 == p->number)))
+            read_asked(run, d);
 }
 
 void matcher_read_leaves(struct matcher_run *run, uint32_t path)
@@ -458,6 +519,11 @@ void matcher_prepare(struct matcher_run *run, const struct matcher *m)
         g_free(run->readings);
         run->dimension_room = m->dimension_count;
         run->readings = g_new0(struct matcher_reading, run->dimension_room);
+        g_free(run->singles);
+        run->singles = g_new(uint32_t, run->dimension_room + 1);
+        for (size_t i = 0; i < run->dimension_room; i++)
+            run->singles[i + 1] = SINGLE_NONE;
+        run->singles[0] = 0;
     }
     if (run->bit_words < (m->pattern_count + 63) / 64) {
         g_free(run->bits);
@@ -503,7 +569,7 @@ void matcher_forget(struct matcher_run *run)
 
         run->presences[run->touched[i]] = (struct matcher_presence){0};
         for (uint32_t d = path->first; d < path->first + path->count; d++)
-            run->readings[d] = (struct matcher_reading){0};
+            run->singles[d + 1] = SINGLE_NONE;
     }
     run->epoch++;
     if (run->value_room > VALUES_KEEP || run->found->len > VALUES_KEEP ||
