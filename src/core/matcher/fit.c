@@ -8,6 +8,7 @@
 #include "core/matcher/internal.h"
 
 #define FOUND_MAX  (1 << 20) /* leaves that are kept gathered */
+#define EVENT_MANY 256       /* leaves; of fewer the search is soon done */
 #define PAIRED_FEW 4
 #define PAIRED_MAX 16 /* fields of a conjunction that are tried in pairs */
 
@@ -56,8 +57,7 @@ static void mark_texts(struct matcher_run *run, const struct matcher_test *test,
     }
 }
 
-/* Marks the leaves that the field accepts; the chain of its path begins with leaf. */
-static void mark(struct matcher_run *run, const struct matcher_field *field, int32_t leaf)
+void matcher_mark(struct matcher_run *run, const struct matcher_field *field, int32_t leaf)
 {
     for (uint32_t i = 0; i < field->count; i++) {
         const struct matcher_test *test = &run->matcher->tests[field->first + i];
@@ -92,7 +92,7 @@ static void gather(struct matcher_run *run, uint32_t field, struct matcher_gathe
     int32_t first = presence->is_there ? presence->leaf : -1;
 
     *g = (struct matcher_gathered){.epoch = run->epoch, .field = field, .first = run->found->len};
-    mark(run, f, first);
+    matcher_mark(run, f, first);
     for (int32_t i = first; i >= 0; i = run->event->leaves[i].next) {
         const struct flat_leaf *leaf = &run->event->leaves[i];
 
@@ -142,13 +142,20 @@ static uint32_t pair_slot(uint32_t a, uint32_t b)
     return (a * UINT32_C(0x9e3779b1) ^ b) % FITS_KEPT;
 }
 
-static bool is_around(struct slice path, struct slice inner)
+/* How two leaves of one array lie: before each other, or 0 when they fit. Of arrays further inside
+ * they may be in different ones, which fit. */
+static int compare_places(const struct flat_leaf *a, const struct flat_leaf *b)
 {
-    return inner.size > path.size && inner.data[path.size] == '.' && slice_starts_with(inner, path);
+    uint32_t count = MIN(a->step_count, b->step_count);
+
+    for (uint32_t i = 0; i < count && a->steps[i].array == b->steps[i].array; i++)
+        if (a->steps[i].index != b->steps[i].index)
+            return a->steps[i].index < b->steps[i].index ? -1 : 1;
+    return 0;
 }
 
-/* Whether some leaf of a fits some leaf of b; true also when that is not worth finding out. Both
- * lie in one array and stand in the order of its elements. */
+/* Whether some leaf of a fits some leaf of b. Both lie in one array and stand in the order of its
+ * elements. */
 static bool walk_pair(const struct matcher_run *run, const struct matcher_gathered *a,
                       const struct matcher_gathered *b)
 {
@@ -156,12 +163,12 @@ static bool walk_pair(const struct matcher_run *run, const struct matcher_gather
     uint32_t i = 0, k = 0;
 
     while (i < a->count && k < b->count) {
-        uint32_t u = x[i]->steps[0].index, v = y[k]->steps[0].index;
+        int order = compare_places(x[i], y[k]);
 
-        if (u == v)
+        if (order == 0)
             return true;
-        i += u < v;
-        k += v < u;
+        i += order < 0;
+        k += order > 0;
     }
     return false;
 }
@@ -175,7 +182,8 @@ static bool pair_fits(struct matcher_run *run, const struct matcher_gathered *a,
     struct slice x = run->matcher->paths[run->matcher->fields[a->field].path].path;
     struct slice y = run->matcher->paths[run->matcher->fields[b->field].path].path;
 
-    if (a->array == NO_ARRAY || a->array != b->array || is_around(x, y) || is_around(y, x))
+    if (a->array == NO_ARRAY || a->array != b->array || matcher_is_around(x, y) ||
+        matcher_is_around(y, x))
         return true;
     if (pair->epoch != run->epoch || pair->a != a->field || pair->b != b->field)
         *pair = (struct matcher_pair){run->epoch, a->field, b->field, .fits = walk_pair(run, a, b)};
@@ -306,7 +314,8 @@ bool matcher_fits(struct matcher_run *run, uint32_t conjunction)
     if (!needs_search(run, fields, count))
         return true;
     prepare(run);
-    if (is_known_not_to_fit(run, fields, count))
+    if (is_known_not_to_fit(run, fields, count) ||
+        (run->event->leaf_count > EVENT_MANY && !matcher_elements_meet(run, fields, count)))
         return false;
     all = gather_all(run, fields, count);
     return firsts_fit(run, all, count) || (pairs_fit(run, all, count) && search(run, all, count));

@@ -384,7 +384,7 @@ size_t matcher_size(const struct matcher *m);
 /* Coordinates of one dimension. They are read when somebody asks for them (matcher_reading): of
  * most dimensions nobody does. */
 struct matcher_reading {
-    uint64_t epoch;                /* valid when it is the run's */
+    uint64_t event_number;         /* valid when it is the run's */
     uint32_t first, count;         /* to test: each once and ascending when there are many */
     uint32_t raw_first, raw_count; /* in the order of the leaves, with them */
 };
@@ -422,6 +422,18 @@ struct matcher_pair {
 };
 
 #define FITS_KEPT 1024 /* a power of two: gathered lists, and pairs, that are remembered */
+
+/* In which elements of its array a path, or a field, has leaves. */
+struct matcher_elements {
+    uint64_t epoch;
+    uint32_t number; /* of the path or the field */
+    uint32_t array;  /* NO_ARRAY: the leaves do not all lie in one */
+    uint32_t words;
+    size_t first;   /* in element_bits */
+    bool has_plain; /* some are plain values of the array */
+};
+
+#define ELEMENTS_KEPT 1024
 
 /* Which three bytes follow each other in the texts of a path. */
 struct matcher_grams {
@@ -467,7 +479,12 @@ struct matcher_run {
     GArray *fields;                    /* struct matcher_gathered: of the conjunction in hand */
     struct matcher_gathered *gathered; /* FITS_KEPT, by field */
     struct matcher_pair *pairs;        /* FITS_KEPT, by fields */
-    uint64_t epoch;                    /* of found */
+    uint64_t epoch;                    /* of found, and of elements */
+    uint64_t event_number;
+    struct matcher_elements *path_elements, *field_elements; /* ELEMENTS_KEPT, by number */
+    GArray *element_bits, *meeting;                          /* uint64_t */
+    uint32_t *elements_of;                                   /* by leaf */
+    size_t elements_room;
     GArray *leaves_tried; /* const struct flat_leaf *: lists for the search, which uses them up */
     struct matcher_grams grams[GRAM_SETS];
     uint32_t gram_count;
@@ -505,7 +522,7 @@ void matcher_read_dimension(struct matcher_run *run, uint32_t dimension);
 static inline const struct matcher_reading *matcher_reading(struct matcher_run *run,
                                                             uint32_t dimension)
 {
-    if (run->readings[dimension].epoch != run->epoch)
+    if (run->readings[dimension].event_number != run->event_number)
         matcher_read_dimension(run, dimension);
     return &run->readings[dimension];
 }
@@ -513,6 +530,18 @@ static inline const struct matcher_reading *matcher_reading(struct matcher_run *
 /* Whether no text of the path can pass the test, as far as can be told without looking at them. */
 bool matcher_grams_refuse(struct matcher_run *run, uint32_t path,
                           const struct pattern_text_test *test);
+
+/* Whether path is that of an object around inner. */
+static inline bool matcher_is_around(struct slice path, struct slice inner)
+{
+    return inner.size > path.size && inner.data[path.size] == '.' && slice_starts_with(inner, path);
+}
+
+/* Marks the leaves that the field accepts, in run->marks; leaf is the first of its path. */
+void matcher_mark(struct matcher_run *run, const struct matcher_field *field, int32_t leaf);
+
+/* false: no element has leaves for all of the fields. true: that is not known. */
+bool matcher_elements_meet(struct matcher_run *run, const uint32_t *fields, uint32_t count);
 
 /* Whether a conjunction all of whose fields passed matches, arrays included. */
 bool matcher_fits(struct matcher_run *run, uint32_t conjunction);

@@ -37,7 +37,7 @@ struct matcher_run *matcher_run_new(void)
     run->fields = g_array_new(FALSE, FALSE, sizeof(struct matcher_gathered));
     make_lists(run);
     run->folded = g_string_new(NULL);
-    run->epoch = 1;
+    run->epoch = run->event_number = 1;
     run->skip = matcher_skip_best();
     grow_values(run);
     return run;
@@ -52,6 +52,11 @@ void matcher_run_free(struct matcher_run *run)
     g_array_unref(run->found);
     g_array_unref(run->leaves_tried);
     g_array_unref(run->fields);
+    g_clear_pointer(&run->element_bits, g_array_unref);
+    g_clear_pointer(&run->meeting, g_array_unref);
+    g_free(run->path_elements);
+    g_free(run->field_elements);
+    g_free(run->elements_of);
     g_free(run->gathered);
     g_free(run->pairs);
     for (uint32_t i = 0; i < GRAM_SETS; i++)
@@ -422,7 +427,7 @@ void matcher_read_dimension(struct matcher_run *run, uint32_t dimension)
     r->raw_count = (uint32_t)run->value_count - r->raw_first;
     r->first = r->raw_first;
     r->count = r->raw_count;
-    r->epoch = run->epoch;
+    r->event_number = run->event_number;
     if (r->raw_count > FEW)
         make_searchable(run, r);
 }
@@ -555,6 +560,8 @@ static void give_back(struct matcher_run *run)
 {
     g_clear_pointer(&run->scratch, g_free);
     g_clear_pointer(&run->marks, g_free);
+    g_clear_pointer(&run->elements_of, g_free);
+    run->elements_room = 0;
     run->scratch_room = run->mark_room = run->value_room = 0;
     grow_values(run);
     g_array_unref(run->found);
@@ -572,10 +579,13 @@ void matcher_forget(struct matcher_run *run)
             run->singles[d + 1] = SINGLE_NONE;
     }
     run->epoch++;
+    run->event_number++;
     if (run->value_room > VALUES_KEEP || run->found->len > VALUES_KEEP ||
         run->mark_room > VALUES_KEEP)
         give_back(run);
     g_array_set_size(run->found, 0);
+    if (run->element_bits != NULL)
+        g_array_set_size(run->element_bits, 0);
     run->gram_count = 0;
     run->touched_count = 0;
     run->value_count = 0;

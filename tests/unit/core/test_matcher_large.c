@@ -256,6 +256,128 @@ static void test_many_fields_in_arrays_are_kept_apart(void)
     check_assert_set(patterns, events, false);
 }
 
+/* A condition on one of the fields that the events below have in their arrays. */
+static void put_condition(GString *out, GRand *random, const char *path)
+{
+    int value = g_rand_int_range(random, 0, 6);
+
+    g_string_append_printf(out, "%s\"%s\":", out->len > 1 ? "," : "", path);
+    switch (g_rand_int_range(random, 0, 8)) {
+    case 0:
+        g_string_append_printf(out, "[%d,{\"exists\":false}]", value);
+        break;
+    case 1:
+        g_string_append(out, "[{\"exists\":false}]");
+        break;
+    case 2:
+        g_string_append_printf(out, "[{\"numeric\":[\">\",%d]}]", value);
+        break;
+    case 3:
+        g_string_append_printf(out, "[{\"anything-but\":%d}]", value);
+        break;
+    case 4:
+        g_string_append_printf(out, "[{\"wildcard\":\"*x%d*\"}]", value);
+        break;
+    default:
+        g_string_append_printf(out, "[%d]", value);
+    }
+}
+
+/* Two to four of the fields, each once. Owned by caller. */
+static char *array_pattern(GRand *random)
+{
+    static const char *const paths[] = {"i.a", "i.b", "i.c", "i.p.d", "i.p.e", "i", "i.p", "t"};
+    GString *out = g_string_new("{");
+    unsigned chosen = 0;
+
+    for (int i = g_rand_int_range(random, 2, 5); i > 0; i--) {
+        int path = g_rand_int_range(random, 0, G_N_ELEMENTS(paths));
+
+        if ((chosen >> path & 1) == 0)
+            put_condition(out, random, paths[path]);
+        chosen |= 1U << path;
+    }
+    g_string_append_c(out, '}');
+    return g_string_free(out, FALSE);
+}
+
+/* A value that the conditions speak of. */
+static void put_value(GString *out, GRand *random)
+{
+    bool is_text = g_rand_int_range(random, 0, 3) == 0;
+
+    g_string_append_printf(out, is_text ? "\"ax%db\"" : "%d", g_rand_int_range(random, 0, 9));
+}
+
+/* {"a":…,"b":…}: each of the names in about half of the objects. */
+static void put_object(GString *out, GRand *random, const char *names)
+{
+    bool is_first = true;
+
+    g_string_append_c(out, '{');
+    for (const char *name = names; *name != '\0'; name++) {
+        if (g_rand_boolean(random))
+            continue;
+        g_string_append_printf(out, "%s\"%c\":", is_first ? "" : ",", *name);
+        is_first = false;
+        if (*name != 'p') {
+            put_value(out, random);
+            continue;
+        }
+        g_string_append_c(out, '[');
+        for (int i = g_rand_int_range(random, 0, 4); i >= 0; i--) {
+            if (g_rand_int_range(random, 0, 8) == 0)
+                put_value(out, random);
+            else
+                put_object(out, random, "de");
+            g_string_append(out, i > 0 ? "," : "]");
+        }
+    }
+    g_string_append_c(out, '}');
+}
+
+/* Arrays of objects, of plain values beside them, of arrays; sometimes two of one name. */
+static char *array_event(GRand *random)
+{
+    GString *out = g_string_new("{");
+
+    for (int arrays = g_rand_int_range(random, 0, 4) / 3; arrays >= 0; arrays--) {
+        g_string_append(out, "\"i\":[");
+        for (int i = 0; i < 150; i++) {
+            int kind = g_rand_int_range(random, 0, 40);
+
+            g_string_append(out, i > 0 ? "," : "");
+            if (kind == 0)
+                put_value(out, random);
+            else if (kind == 1)
+                g_string_append(out, "[{\"a\":1},{\"b\":2,\"c\":3}]");
+            else
+                put_object(out, random, "abcp");
+        }
+        g_string_append(out, "],");
+    }
+    g_string_append(out, "\"t\":");
+    put_value(out, random);
+    g_string_append_c(out, '}');
+    return g_string_free(out, FALSE);
+}
+
+/* Large enough that whole arrays are looked at before their leaves are fitted together. */
+static void test_large_arrays_of_every_kind_are_fitted(void)
+{
+    for (guint32 seed = 1; seed <= 12; seed++) {
+        GPtrArray *patterns = check_list_new(), *events = check_list_new();
+        GRand *random = g_rand_new_with_seed(seed);
+
+        for (int i = 0; i < 400; i++)
+            g_ptr_array_add(patterns, array_pattern(random));
+        for (int i = 0; i < 6; i++)
+            g_ptr_array_add(events, array_event(random));
+        check_assert_set(patterns, events, true);
+        g_rand_free(random);
+    }
+}
+
 /* More different coordinates than an event usually has, so that they are searched in order; values
  * beyond those that patterns name among them. */
 static void test_long_arrays_are_searched(void)
@@ -519,6 +641,7 @@ int main(int argc, char **argv)
         {"patterns_at_the_highest_limits_are_indexed",
          test_patterns_at_the_highest_limits_are_indexed},
         {"many_fields_in_arrays_are_kept_apart", test_many_fields_in_arrays_are_kept_apart},
+        {"large_arrays_of_every_kind_are_fitted", test_large_arrays_of_every_kind_are_fitted},
         {"long_arrays_are_searched", test_long_arrays_are_searched},
         {"long_arrays_are_sorted", test_long_arrays_are_sorted},
         {"fields_beyond_the_first_64_are_tested", test_fields_beyond_the_first_64_are_tested},
