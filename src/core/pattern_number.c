@@ -7,7 +7,8 @@
  * Texts that are not comparable satisfy no numeric test; as literals they equal their own text.
  *
  * A number is read for every evaluation (the event's leaf keeps text), so the usual ones must be
- * fast: up to 15 digits need one multiplication or division and no look at the shortest form.
+ * fast: up to 15 digits, and most of 16, need one multiplication or division and no look at the
+ * shortest form.
  */
 #include <math.h>
 
@@ -15,6 +16,8 @@
 
 #define DIGITS_ALWAYS_EXACT 15 /* DBL_DIG: so many decimal digits survive a double */
 #define DIGITS_MAX          17 /* no shortest form of a double is longer */
+#define PLAIN_MAX           17 /* bytes: 16 digits and a point */
+#define PLAIN_END           (UINT64_C(1) << 52)
 /* No exponent of a double comes near, and sums with the length of a text stay in an int64. */
 #define EXPONENT_MAX    1000000000
 #define POWER_EXACT_MAX 22 /* 10^22 is the largest power of ten that is a double */
@@ -135,15 +138,16 @@ static struct pattern_number convert_slowly(const struct decimal *d)
     return (struct pattern_number){.value = d->is_negative ? -value : value, .is_exact = true};
 }
 
-/* Digits with at most one point among them, 15 digits in all: nearly every number of an event. No
- * sign, no exponent. false: read it with care. Zeros at either end do no harm here, as the value is
- * rounded once from the same decimal. */
+/* Digits with at most one point among them, which make a number below 2^52: nearly every number of
+ * an event. No sign, no exponent. false: read it with care. Zeros at either end do no harm here, as
+ * the value is rounded once from the same decimal. So many digits are always the shortest form:
+ * the double is less than half a step of the last digit away, every shorter decimal more. */
 static bool parse_plain(struct slice text, double *value)
 {
     uint64_t digits = 0;
     size_t point = text.size;
 
-    if (text.size > DIGITS_ALWAYS_EXACT)
+    if (text.size > PLAIN_MAX)
         return false;
     for (size_t i = 0; i < text.size; i++) {
         unsigned digit = (unsigned)(unsigned char)text.data[i] - '0';
@@ -156,7 +160,7 @@ static bool parse_plain(struct slice text, double *value)
             return false;
     }
     *value = (double)digits / POWERS[text.size - point];
-    return true;
+    return digits < PLAIN_END;
 }
 
 /* Up to 15 digits and a small power of ten are both doubles, so one rounding gives the nearest

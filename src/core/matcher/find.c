@@ -104,8 +104,13 @@ static bool passes_text(struct matcher_run *run, const struct matcher_test *test
     const struct matcher_presence *presence = &run->presences[test->b];
     const struct pattern_text_test *text = &run->matcher->texts[test->a].test;
 
+    enum matcher_wild_answer known;
+
     if (!presence->is_there || matcher_grams_refuse(run, test->b, text))
         return false;
+    known = matcher_wild_ask(run, test->b, test->a);
+    if (known != WILD_UNKNOWN)
+        return known == WILD_PASSES;
     for (int32_t i = presence->leaf; i >= 0; i = run->event->leaves[i].next)
         if (run->event->leaves[i].type == JSON_TEXT &&
             pattern_text_passes(text, run->event->leaves[i].text))

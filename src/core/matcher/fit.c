@@ -7,8 +7,10 @@
  */
 #include "core/matcher/internal.h"
 
-#define FOUND_MAX  (1 << 20) /* leaves that are kept gathered */
-#define EVENT_MANY 256       /* leaves; of fewer the search is soon done */
+#define FOUND_MAX (1 << 20) /* leaves that are kept gathered */
+#ifndef EVENT_MANY
+#define EVENT_MANY 256 /* leaves; of fewer the search is soon done */
+#endif
 #define PAIRED_FEW 4
 #define PAIRED_MAX 16 /* fields of a conjunction that are tried in pairs */
 

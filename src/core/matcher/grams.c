@@ -8,8 +8,11 @@
 
 #define GRAM_BITS   21
 #define GRAM_WORDS  ((size_t)1 << (GRAM_BITS - 6))
+#define SIZE_ENOUGH 65536
+#ifndef TEXT_FEW
 #define TEXT_FEW    256  /* bytes of a single text that is rather looked at */
 #define TEXTS_LARGE 2048 /* bytes of all texts of a path from which on it pays */
+#endif
 
 static uint32_t gram_at(const char *p)
 {
@@ -40,22 +43,22 @@ static bool is_noted(const uint64_t *bits, struct slice piece)
     return true;
 }
 
-static bool is_large(const struct matcher_run *run, int32_t leaf)
+/* Of all texts, or more than makes a difference. */
+static size_t size_of(const struct matcher_run *run, int32_t leaf)
 {
     size_t size = 0;
 
-    for (; leaf >= 0 && size < TEXTS_LARGE; leaf = run->event->leaves[leaf].next)
+    for (; leaf >= 0 && size < SIZE_ENOUGH; leaf = run->event->leaves[leaf].next)
         size += run->event->leaves[leaf].text.size + 1;
-    return size >= TEXTS_LARGE;
+    return size;
 }
 
 static void fill(struct matcher_run *run, struct matcher_grams *g, uint32_t path)
 {
     int32_t leaf = run->presences[path].leaf;
 
-    g->path = path;
-    g->is_large = is_large(run, leaf);
-    if (!g->is_large)
+    *g = (struct matcher_grams){.path = path, .bits = g->bits, .size = size_of(run, leaf)};
+    if (g->size < TEXTS_LARGE)
         return;
     if (g->bits == NULL)
         g->bits = g_new(uint64_t, GRAM_WORDS);
@@ -65,11 +68,13 @@ static void fill(struct matcher_run *run, struct matcher_grams *g, uint32_t path
             note(g->bits, run->event->leaves[leaf].text);
 }
 
-/* The path's bitmap, made when it is first asked for; NULL when it does not pay. */
-static const uint64_t *get_bits(struct matcher_run *run, uint32_t path)
+struct matcher_grams *matcher_grams_of(struct matcher_run *run, uint32_t path)
 {
+    const struct matcher_presence *presence = &run->presences[path];
     struct matcher_grams *g = run->grams;
 
+    if (presence->count == 1 && run->event->leaves[presence->leaf].text.size <= TEXT_FEW)
+        return NULL;
     while (g < run->grams + run->gram_count && g->path != path)
         g++;
     if (g == run->grams + GRAM_SETS)
@@ -78,21 +83,17 @@ static const uint64_t *get_bits(struct matcher_run *run, uint32_t path)
         fill(run, g, path);
         run->gram_count++;
     }
-    return g->is_large ? g->bits : NULL;
+    return g->size < TEXTS_LARGE ? NULL : g;
 }
 
 bool matcher_grams_refuse(struct matcher_run *run, uint32_t path,
                           const struct pattern_text_test *test)
 {
-    const struct matcher_presence *presence = &run->presences[path];
-    const uint64_t *bits;
+    const struct matcher_grams *g =
+        test->kind == TEXT_WILDCARD ? matcher_grams_of(run, path) : NULL;
 
-    if (test->kind != TEXT_WILDCARD ||
-        (presence->count == 1 && run->event->leaves[presence->leaf].text.size <= TEXT_FEW))
-        return false;
-    bits = get_bits(run, path);
-    for (uint32_t i = 0; bits != NULL && i < test->piece_count; i++)
-        if (!is_noted(bits, test->pieces[i]))
+    for (uint32_t i = 0; g != NULL && i < test->piece_count; i++)
+        if (!is_noted(g->bits, test->pieces[i]))
             return true;
     return false;
 }

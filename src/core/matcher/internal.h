@@ -438,8 +438,10 @@ struct matcher_elements {
 /* Which three bytes follow each other in the texts of a path. */
 struct matcher_grams {
     uint32_t path;
-    bool is_large; /* otherwise bits are not set */
-    uint64_t *bits;
+    size_t size;               /* bytes of all texts; when they are many, at least so many */
+    uint64_t *bits;            /* set when they are */
+    uint32_t asked;            /* tests that asked */
+    struct matcher_wild *wild; /* answers to all; NULL: not made, or given up */
 };
 
 #define GRAM_SETS 8 /* paths of an event that get one */
@@ -527,6 +529,10 @@ static inline const struct matcher_reading *matcher_reading(struct matcher_run *
     return &run->readings[dimension];
 }
 
+/* What is known of the path's texts; NULL: nothing, as there are only short ones, or too many paths
+ * had some already. */
+struct matcher_grams *matcher_grams_of(struct matcher_run *run, uint32_t path);
+
 /* Whether no text of the path can pass the test, as far as can be told without looking at them. */
 bool matcher_grams_refuse(struct matcher_run *run, uint32_t path,
                           const struct pattern_text_test *test);
@@ -539,6 +545,18 @@ static inline bool matcher_is_around(struct slice path, struct slice inner)
 
 /* Marks the leaves that the field accepts, in run->marks; leaf is the first of its path. */
 void matcher_mark(struct matcher_run *run, const struct matcher_field *field, int32_t leaf);
+
+enum matcher_wild_answer {
+    WILD_UNKNOWN, /* the test has to be tried */
+    WILD_PASSES,  /* some text of the path passes it */
+    WILD_FAILS,
+};
+
+/* Asks about texts[text], a test of the path. When many were asked, all are answered together. */
+enum matcher_wild_answer matcher_wild_ask(struct matcher_run *run, uint32_t path, uint32_t text);
+
+/* Accepts NULL. */
+void matcher_wild_free(struct matcher_wild *w);
 
 /* false: no element has leaves for all of the fields. true: that is not known. */
 bool matcher_elements_meet(struct matcher_run *run, const uint32_t *fields, uint32_t count);

@@ -443,30 +443,16 @@ static void read_asked(struct matcher_run *run, uint32_t dimension)
         *single = r->count == 1 ? run->values[r->first] : SINGLE_UNKNOWN;
 }
 
-/* A leaf of another type: anything-but has to look at it. */
-static uint32_t single_of_other(const struct matcher_dimension *d)
-{
-    return d->has_none_of ? SINGLE_UNKNOWN : SINGLE_NONE;
-}
-
 /* The only leaf of a path, which most are: its text or number goes where it is looked at. */
 static inline void read_single(struct matcher_run *run, const struct matcher_path *p,
                                const struct flat_leaf *leaf)
 {
     const struct matcher *m = run->matcher;
 
-    if (p->text != 0) {
-        const struct matcher_dimension *d = &m->dimensions[p->text - 1];
-
-        run->singles[p->text] =
-            leaf->type == JSON_TEXT ? find_text(m, d, leaf->text) : single_of_other(d);
-    }
-    if (p->number != 0) {
-        const struct matcher_dimension *d = &m->dimensions[p->number - 1];
-
-        run->singles[p->number] =
-            leaf->type == JSON_NUMBER ? find_number(d, leaf->text) : single_of_other(d);
-    }
+    if (leaf->type == JSON_TEXT && p->text != 0)
+        run->singles[p->text] = find_text(m, &m->dimensions[p->text - 1], leaf->text);
+    else if (leaf->type == JSON_NUMBER && p->number != 0)
+        run->singles[p->number] = find_number(&m->dimensions[p->number - 1], leaf->text);
 }
 
 static inline void read_leaves(struct matcher_run *run, uint32_t path)
@@ -520,7 +506,7 @@ static uint32_t find_path(const struct matcher *m, const struct flat_leaf *leaf)
 void matcher_prepare(struct matcher_run *run, const struct matcher *m)
 {
     run->matcher = m;
-    if (run->dimension_room < m->dimension_count) {
+    if (run->singles == NULL || run->dimension_room < m->dimension_count) {
         g_free(run->readings);
         run->dimension_room = m->dimension_count;
         run->readings = g_new0(struct matcher_reading, run->dimension_room);
@@ -586,6 +572,8 @@ void matcher_forget(struct matcher_run *run)
     g_array_set_size(run->found, 0);
     if (run->element_bits != NULL)
         g_array_set_size(run->element_bits, 0);
+    for (uint32_t i = 0; i < run->gram_count; i++)
+        g_clear_pointer(&run->grams[i].wild, matcher_wild_free);
     run->gram_count = 0;
     run->touched_count = 0;
     run->value_count = 0;

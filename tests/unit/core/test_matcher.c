@@ -115,6 +115,17 @@ static void test_empty_set_matches_nothing(void)
     matcher_free(m);
 }
 
+/* Nothing is read of an event for them. */
+static void test_patterns_of_absence_alone_are_answered(void)
+{
+    GPtrArray *patterns = list_of("{\"a\":[{\"exists\":false}]}");
+    GPtrArray *events = list_of("{\"b\":1}");
+
+    check_list_add(events, "{\"a\":1}");
+    check_list_add(events, "{}");
+    check_assert_in_all_ways(patterns, events, 1);
+}
+
 static void test_free_accepts_null(void)
 {
     matcher_free(NULL);
@@ -683,6 +694,7 @@ int main(int argc, char **argv)
     } TESTS[] = {
         {"empty_set_matches_nothing", test_empty_set_matches_nothing},
         {"free_accepts_null", test_free_accepts_null},
+        {"patterns_of_absence_alone_are_answered", test_patterns_of_absence_alone_are_answered},
         {"builder_may_be_given_up", test_builder_may_be_given_up},
         {"finish_empties_the_builder", test_finish_empties_the_builder},
         {"patterns_are_borrowed_for_the_call", test_patterns_are_borrowed_for_the_call},

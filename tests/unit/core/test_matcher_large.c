@@ -249,6 +249,10 @@ static void test_many_fields_in_arrays_are_kept_apart(void)
         check_list_add(patterns, "{\"i.f%d\":[1],\"i.f%d\":[1,{\"exists\":false}]}", i, i + 2048);
         g_string_append_printf(event, ",{\"f%d\":1,\"f%d\":%d}", i, i + 1024, i % 2);
     }
+    for (int i = 0; i < 3000; i++) {
+        check_list_add(patterns, "{\"i.h%d\":[1],\"i.c\":[%d]}", i, i % 7);
+        g_string_append_printf(event, ",{\"h%d\":1,\"c\":%d}", i, i % 7);
+    }
     g_string_append(event, "]}");
     g_ptr_array_add(events, g_string_free(event, FALSE));
     check_list_add(events, "{\"i\":[{\"first\":1,\"f0\":1},{\"f1024\":1,\"f1\":1}]}");
@@ -336,7 +340,8 @@ static void put_object(GString *out, GRand *random, const char *names)
     g_string_append_c(out, '}');
 }
 
-/* Arrays of objects, of plain values beside them, of arrays; sometimes two of one name. */
+/* Arrays of objects, of plain values beside them, of arrays; sometimes two of one name, or an
+ * object of that name, too. */
 static char *array_event(GRand *random)
 {
     GString *out = g_string_new("{");
@@ -355,6 +360,11 @@ static char *array_event(GRand *random)
                 put_object(out, random, "abcp");
         }
         g_string_append(out, "],");
+    }
+    if (g_rand_int_range(random, 0, 4) == 0) {
+        g_string_append(out, "\"i\":");
+        put_object(out, random, "abcp");
+        g_string_append_c(out, ',');
     }
     g_string_append(out, "\"t\":");
     put_value(out, random);

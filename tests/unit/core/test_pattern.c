@@ -1,6 +1,6 @@
 /* The language itself is tested case by case in tests/conformance; here: what its users see
  * (problems and their places, limits, paths) and what no single case can show. */
-#include "core/pattern.h"
+#include "core/pattern_internal.h"
 
 #include <math.h>
 
@@ -333,6 +333,36 @@ static char *make_items(size_t count, bool has_match)
 }
 
 /* Trying each a with each b passes the limit of work before it comes to the last element. */
+/* Plain decimals are read in one step, others with care: a sign or an exponent makes the same
+ * number one of those. Around 2^52 and 2^53, and anywhere, with the point at every place. */
+static void test_plain_numbers_are_read_as_with_care(void)
+{
+    GRand *random = g_rand_new_with_seed(7);
+
+    for (int i = 0; i < 200000; i++) {
+        uint64_t digits = (uint64_t)g_rand_int(random) << 32 | g_rand_int(random);
+        g_autoptr(GString) plain = g_string_new(NULL);
+        g_autofree char *careful = NULL;
+        struct pattern_number a, b;
+
+        if (i % 3 == 0)
+            digits = (UINT64_C(1) << (51 + i % 4)) - 500 + digits % 1000;
+        else
+            digits >>= i % 64;
+        g_string_printf(plain, "%" G_GUINT64_FORMAT, digits);
+        if (i % 5 != 0)
+            g_string_insert_c(plain, 1 + (gssize)(digits % plain->len), '.');
+        if (plain->str[plain->len - 1] == '.')
+            g_string_append_c(plain, '5');
+        careful = g_strdup_printf("%se0", plain->str);
+        a = pattern_number_parse(slice_text(plain->str));
+        b = pattern_number_parse(slice_text(careful));
+        g_assert_cmpint(a.is_exact, ==, b.is_exact);
+        g_assert_true(!a.is_exact || a.value == b.value);
+    }
+    g_rand_free(random);
+}
+
 static void test_big_arrays_are_searched_to_the_end(void)
 {
     struct pattern *p = parse("{\"items\":{\"a\":{\"v\":[1]},\"b\":{\"v\":[1]},\"c\":[1]}}");
@@ -412,6 +442,8 @@ int main(int argc, char **argv)
     g_test_add_func("/pattern/shortest_form_equals_itself_only",
                     test_shortest_form_equals_itself_only);
     g_test_add_func("/pattern/long_numbers_are_compared", test_long_numbers_are_compared);
+    g_test_add_func("/pattern/plain_numbers_are_read_as_with_care",
+                    test_plain_numbers_are_read_as_with_care);
     g_test_add_func("/pattern/big_arrays_are_searched_to_the_end",
                     test_big_arrays_are_searched_to_the_end);
     g_test_add_func("/pattern/big_arrays_are_left_in_one_step",

@@ -1,7 +1,9 @@
 /* weak_hash: makes nearly all keys of the index collide, to test that a hash alone decides nothing.
  *
- * Included in front of the index's own sources, for a second build of test_matcher. With the true
- * hashes, two keys of one table are the same in the half that is kept once in billions of sets. */
+ * Included in front of the index's own sources, for a second build of test_matcher and test_skim.
+ * With the true hashes, two keys of one table are the same in the half that is kept once in
+ * billions of sets. What is only done for large events is done for all here, for the same reason.
+ */
 #ifndef CORE_WEAK_HASH_H
 #define CORE_WEAK_HASH_H
 
@@ -9,6 +11,12 @@
 #include "core/matcher/internal.h"
 
 #define WEAK_HASH(hash) ((hash)&7)
+
+#define EVENT_MANY     0
+#define TEXT_FEW       0
+#define TEXTS_LARGE    1
+#define WILD_ASKED_MIN 0
+#define WILD_SIZE_MIN  1
 
 #define matcher_node_hash(parent, entry, coordinate)                                               \
     WEAK_HASH((matcher_node_hash)(parent, entry, coordinate))
