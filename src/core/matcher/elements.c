@@ -165,8 +165,9 @@ static bool group_meets(struct matcher_run *run, const uint32_t *group, uint32_t
 
 static void prepare(struct matcher_run *run)
 {
-    if (run->element_bits == NULL) {
+    if (run->element_bits == NULL)
         run->element_bits = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+    if (run->meeting == NULL) {
         run->meeting = g_array_new(FALSE, FALSE, sizeof(uint64_t));
         run->path_elements = g_new0(struct matcher_elements, ELEMENTS_KEPT);
         run->field_elements = g_new0(struct matcher_elements, ELEMENTS_KEPT);

@@ -6,9 +6,8 @@
  */
 #include "core/matcher/internal.h"
 
-#define GRAM_BITS   21
-#define GRAM_WORDS  ((size_t)1 << (GRAM_BITS - 6))
-#define SIZE_ENOUGH 65536
+#define GRAM_BITS  21
+#define GRAM_WORDS ((size_t)1 << (GRAM_BITS - 6))
 #ifndef TEXT_FEW
 #define TEXT_FEW    256  /* bytes of a single text that is rather looked at */
 #define TEXTS_LARGE 2048 /* bytes of all texts of a path from which on it pays */
@@ -43,12 +42,11 @@ static bool is_noted(const uint64_t *bits, struct slice piece)
     return true;
 }
 
-/* Of all texts, or more than makes a difference. */
 static size_t size_of(const struct matcher_run *run, int32_t leaf)
 {
     size_t size = 0;
 
-    for (; leaf >= 0 && size < SIZE_ENOUGH; leaf = run->event->leaves[leaf].next)
+    for (; leaf >= 0; leaf = run->event->leaves[leaf].next)
         size += run->event->leaves[leaf].text.size + 1;
     return size;
 }

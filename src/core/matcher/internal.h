@@ -438,9 +438,10 @@ struct matcher_elements {
 /* Which three bytes follow each other in the texts of a path. */
 struct matcher_grams {
     uint32_t path;
-    size_t size;               /* bytes of all texts; when they are many, at least so many */
+    size_t size;               /* bytes of all texts */
     uint64_t *bits;            /* set when they are */
-    uint32_t asked;            /* tests that asked */
+    uint64_t work;             /* bytes that tests looked at, one by one */
+    bool is_walked;            /* all were answered together, or that was given up */
     struct matcher_wild *wild; /* answers to all; NULL: not made, or given up */
 };
 

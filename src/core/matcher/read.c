@@ -547,7 +547,10 @@ static void give_back(struct matcher_run *run)
     g_clear_pointer(&run->scratch, g_free);
     g_clear_pointer(&run->marks, g_free);
     g_clear_pointer(&run->elements_of, g_free);
-    run->elements_room = 0;
+    g_clear_pointer(&run->element_bits, g_array_unref);
+    g_clear_pointer(&run->queue, g_free);
+    g_clear_pointer(&run->passed, g_free);
+    run->elements_room = run->queue_room = run->passed_room = 0;
     run->scratch_room = run->mark_room = run->value_room = 0;
     grow_values(run);
     g_array_unref(run->found);
@@ -567,7 +570,8 @@ void matcher_forget(struct matcher_run *run)
     run->epoch++;
     run->event_number++;
     if (run->value_room > VALUES_KEEP || run->found->len > VALUES_KEEP ||
-        run->mark_room > VALUES_KEEP)
+        run->mark_room > VALUES_KEEP || run->queue_room > VALUES_KEEP ||
+        run->passed_room > VALUES_KEEP)
         give_back(run);
     g_array_set_size(run->found, 0);
     if (run->element_bits != NULL)

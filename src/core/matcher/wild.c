@@ -11,9 +11,11 @@
  */
 #include "core/matcher/internal.h"
 
-#ifndef WILD_ASKED_MIN
-#define WILD_ASKED_MIN 8     /* wildcards tried on a path before all are walked */
-#define WILD_SIZE_MIN  16384 /* bytes of all texts of the path */
+#ifndef WILD_WORK_MIN
+/* All are walked when those that were tried had to look at so many bytes in all, and at so many for
+ * each test of the index, as its tests are looked through. */
+#define WILD_WORK_MIN      (UINT64_C(2) << 20)
+#define WILD_WORK_PER_TEST 4
 #endif
 #define LITERALS_MAX 4096              /* bytes of one wildcard; longer ones are tried alone */
 #define LITERALS_ALL (1 << 20)         /* of all of them */
@@ -370,10 +372,18 @@ enum matcher_wild_answer matcher_wild_ask(struct matcher_run *run, uint32_t path
     struct answer key = {.text = text};
     guint at;
 
-    if (g == NULL || g->size < WILD_SIZE_MIN || ++g->asked <= WILD_ASKED_MIN)
+    if (g == NULL)
         return WILD_UNKNOWN;
-    if (g->asked == WILD_ASKED_MIN + 1)
+    if (!g->is_walked) {
+        uint64_t least =
+            MAX(WILD_WORK_MIN, (uint64_t)run->matcher->test_count * WILD_WORK_PER_TEST);
+
+        g->work += g->size;
+        if (g->work < least)
+            return WILD_UNKNOWN;
+        g->is_walked = true;
         g->wild = walk_all(run, path);
+    }
     if (g->wild == NULL || !g_array_binary_search(g->wild->answers, &key, compare_answers, &at))
         return WILD_UNKNOWN;
     return g->wild->passed[at / 64] >> at % 64 & 1 ? WILD_PASSES : WILD_FAILS;

@@ -12,11 +12,11 @@
 
 #define WEAK_HASH(hash) ((hash)&7)
 
-#define EVENT_MANY     0
-#define TEXT_FEW       0
-#define TEXTS_LARGE    1
-#define WILD_ASKED_MIN 0
-#define WILD_SIZE_MIN  1
+#define EVENT_MANY         0
+#define TEXT_FEW           0
+#define TEXTS_LARGE        1
+#define WILD_WORK_MIN      1
+#define WILD_WORK_PER_TEST 0
 
 #define matcher_node_hash(parent, entry, coordinate)                                               \
     WEAK_HASH((matcher_node_hash)(parent, entry, coordinate))
