@@ -370,6 +370,11 @@ void campaign_set_builder_sample(struct campaign_set_builder *b, struct slice do
     b->samples++;
 }
 
+size_t campaign_set_builder_bytes(const struct campaign_set_builder *b)
+{
+    return matcher_builder_bytes(b->matcher) + b->bytes;
+}
+
 /* What is left of the limit for an index; never 0, which would be no limit. */
 static size_t rest_of(size_t memory_max, size_t used)
 {

@@ -43,6 +43,9 @@ void campaign_set_builder_add(struct campaign_set_builder *b, const struct campa
 /* As matcher_builder_sample. */
 void campaign_set_builder_sample(struct campaign_set_builder *b, struct slice document);
 
+/* The least that a set of what was added takes, as matcher_builder_bytes. */
+size_t campaign_set_builder_bytes(const struct campaign_set_builder *b);
+
 /* The set of what was added; one reference, the caller's. The builder is only to be freed
  * afterwards. generation: what the caller knows the state by. memory_max: bytes that the set may
  * take, 0: no limit. Errors: EF_ERROR_FULL: it would take more. */

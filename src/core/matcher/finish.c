@@ -209,6 +209,19 @@ static uint32_t *number_finally(struct matcher *m, const GArray *paths, const GA
     return numbers;
 }
 
+static size_t array_bytes(GArray *array)
+{
+    return (size_t)array->len * g_array_get_element_size(array);
+}
+
+/* What assemble hands over and matcher_size counts. */
+size_t matcher_builder_bytes(const struct matcher_builder *b)
+{
+    return array_bytes(b->texts_named.symbols) + array_bytes(b->fields) + array_bytes(b->tests) +
+           array_bytes(b->pool) + array_bytes(b->texts) + array_bytes(b->conjunctions) +
+           array_bytes(b->fields_of);
+}
+
 /* Everything that was gathered changes hands. */
 static struct matcher *assemble(struct matcher_builder *b)
 {

@@ -310,6 +310,44 @@ static void test_a_base_beyond_the_limit_is_refused(void)
     campaign_set_builder_free(b);
 }
 
+/* Rules of every kind, most of which are no others' too. */
+static struct campaign *campaign_of_many_kinds(int number)
+{
+    g_autofree char *json = g_strdup_printf(
+        "{\"id\":\"c%03d\",\"name\":\"c\",\"status\":\"active\",\"rules\":{\"event_type\":[\"t%d\"],"
+        "\"payload\":{\"a\":[\"x%d\",\"y\",{\"prefix\":\"p%d\"}],"
+        "\"n%d\":[{\"numeric\":[\">\",%d]}],\"w\":[{\"wildcard\":\"*a%d*\"}]}}}",
+        number, number, number, number, number % 10, number, number);
+
+    return campaign_of(json);
+}
+
+/* Grows with what is added, and never says more than the set then takes. */
+static void test_what_is_gathered_is_the_least_a_set_takes(void)
+{
+    struct campaign_set_builder *b = campaign_set_builder_new();
+    struct campaign_set_figures figures;
+    struct campaign_set *set;
+    size_t bytes = 0;
+
+    for (int i = 0; i < 500; i++) {
+        struct campaign *c = campaign_of_many_kinds(i);
+
+        g_assert_nonnull(c);
+        campaign_set_builder_add(b, c, 1);
+        campaign_free(c);
+        g_assert_cmpuint(campaign_set_builder_bytes(b), >=, bytes + 100);
+        bytes = campaign_set_builder_bytes(b);
+    }
+    set = campaign_set_builder_finish(b, 1, 0, NULL);
+    campaign_set_get_figures(set, &figures);
+    g_test_message("gathered %zu, set %zu", bytes, figures.bytes);
+    g_assert_cmpuint(bytes, <=, figures.bytes);
+    g_assert_cmpuint(bytes, >=, figures.bytes / 4);
+    campaign_set_unref(set);
+    campaign_set_builder_free(b);
+}
+
 /* One of few texts, so that rules and events meet often. */
 static const char *any_text(void)
 {
@@ -565,6 +603,8 @@ int main(int argc, char **argv)
                     test_more_than_the_limit_is_refused_whole);
     g_test_add_func("/campaign_set/a_base_beyond_the_limit_is_refused",
                     test_a_base_beyond_the_limit_is_refused);
+    g_test_add_func("/campaign_set/what_is_gathered_is_the_least_a_set_takes",
+                    test_what_is_gathered_is_the_least_a_set_takes);
     g_test_add_func("/campaign_set/agrees_with_looking_at_each", test_agrees_with_looking_at_each);
     g_test_add_func("/campaign_set/layers_stay_few", test_layers_stay_few);
     return g_test_run();
