@@ -76,8 +76,9 @@ const struct config_setting SETTINGS[] = {
      "eighth of the memory there is (a container's limit counts), at most 1GiB",
      0, 1024 * GIB, NULL, AT(dedupe_memory_max), false},
     {"matcher-memory-max", CONFIG_SIZE, "0",
-     "memory of the active campaigns' index; a change that would pass it is not put in force; "
-     "while a new index is built it takes as much again; 0 = an eighth of the memory there is (a "
+     "memory of the active campaigns' index; changes beside it, and the first index after a start, "
+     "may take half as much again; changes beyond that are not put in force; while a new index is "
+     "built it takes up to three times as much in all; 0 = an eighth of the memory there is (a "
      "container's limit counts), at most 1GiB",
      0, 1024 * GIB, NULL, AT(matcher_memory_max), false},
     SETTINGS_PATTERN_ROWS(struct settings),

@@ -8,6 +8,7 @@
 
 #define PAGE_MAX    256                    /* campaigns; a document may have 256 KiB */
 #define PROGRESS_US (INT64_C(2) * 1000000) /* a line this often */
+#define TRIES       4                      /* of a load whose changes meanwhile do not fit */
 
 /* Documents are checked before they are stored, so one that does not parse was written by another
  * version or by hand. NULL: it is left out. Owned by caller. */
@@ -35,8 +36,10 @@ static struct campaign *parse_stored(const struct store_campaign *stored)
 struct loading {
     const struct campaign_load *load;
     struct campaign_set_builder *builder;
-    struct arena arena; /* of the page */
-    size_t count;
+    struct arena arena;  /* of the page */
+    size_t count;        /* campaigns that were read */
+    size_t active;       /* those that were added */
+    bool is_over;        /* what was added takes more than there is */
     int64_t generation;  /* of the first page */
     int64_t progress_us; /* monotonic: of the last line, or of the beginning */
 };
@@ -66,11 +69,25 @@ static void add_page(struct loading *l, const struct store_campaign_page *page)
 
         if (slice_equal(page->campaigns[i].status, SLICE("active")))
             campaign = parse_stored(&page->campaigns[i]);
-        if (campaign != NULL)
+        if (campaign != NULL) {
             campaign_set_builder_add(l->builder, campaign, page->campaigns[i].version);
+            l->active++;
+        }
         campaign_free(campaign);
     }
     l->count += page->count;
+}
+
+/* What is gathered is kept until the index is built, so what cannot fit ends here. */
+static bool check_memory(struct loading *l, GError **error)
+{
+    size_t max = l->load->base_max;
+
+    l->is_over = max > 0 && campaign_set_builder_bytes(l->builder) > max;
+    if (l->is_over)
+        g_set_error(error, EF_ERROR, EF_ERROR_FULL,
+                    "more than %zu campaigns would take more than %zu bytes", l->active, max);
+    return !l->is_over;
 }
 
 /* The cursor is copied: it lives in the page that is let go. */
@@ -88,6 +105,8 @@ static bool add_all(struct loading *l, GError **error)
         if (l->count == 0)
             l->generation = page.generation;
         add_page(l, &page);
+        if (!check_memory(l, error))
+            return false;
         if (!page.has_more)
             break;
         range.after = page.campaigns[page.count - 1].id;
@@ -114,29 +133,57 @@ static void add_sample(struct loading *l)
     }
 }
 
-enum campaign_load_end campaign_load_all(const struct campaign_load *load,
-                                         struct campaign_set **set, int64_t *generation,
-                                         GError **error)
+/* A base of what was read; NULL: refused. Owned by caller. */
+static struct campaign_set *build_base(struct loading *l, GError **error)
+{
+    add_sample(l);
+    return campaign_set_builder_finish(l->builder, l->generation, l->load->base_max, error);
+}
+
+/* One try. *generation: what was read of. *is_outrun: the campaigns fit as they were read, and not
+ * with what changed meanwhile. */
+static enum campaign_load_end load_once(const struct campaign_load *load, struct campaign_set **set,
+                                        int64_t *generation, bool *is_outrun, GError **error)
 {
     struct loading l = {.load = load, .progress_us = clock_monotonic_us()};
-    enum campaign_load_end end = CAMPAIGN_LOAD_FAILED;
+    enum campaign_load_end end = CAMPAIGN_LOAD_REFUSED;
     struct campaign_set *base = NULL;
     size_t changes;
 
     l.builder = campaign_set_builder_new();
-    if (add_all(&l, error)) {
-        *generation = l.generation;
-        add_sample(&l);
-        base = campaign_set_builder_finish(l.builder, l.generation, load->memory_max, error);
-        end = base != NULL ? campaign_load_changes(load, &base, &changes, error)
-                           : CAMPAIGN_LOAD_REFUSED;
-    }
+    if (add_all(&l, error))
+        base = build_base(&l, error);
+    else if (!l.is_over)
+        end = CAMPAIGN_LOAD_FAILED;
     campaign_set_builder_free(l.builder);
     arena_done(&l.arena);
+    if (base != NULL)
+        end = campaign_load_changes(load, &base, &changes, error);
+    *is_outrun = base != NULL && end == CAMPAIGN_LOAD_REFUSED;
+    *generation = l.generation;
     if (end == CAMPAIGN_LOAD_DONE)
         *set = base;
     else
         campaign_set_unref(base);
+    return end;
+}
+
+/* Changes take more room than the index of the same campaigns, so whether these fit shows when
+ * all are loaded again. Not for ever: somebody may write faster than they are loaded. */
+enum campaign_load_end campaign_load_all(const struct campaign_load *load,
+                                         struct campaign_set **set, int64_t *generation,
+                                         GError **error)
+{
+    enum campaign_load_end end = CAMPAIGN_LOAD_REFUSED;
+    bool is_outrun = true;
+    int64_t loaded = 0;
+
+    for (int i = 0; i < TRIES && is_outrun; i++) {
+        g_clear_error(error);
+        end = load_once(load, set, &loaded, &is_outrun, error);
+    }
+    if (end == CAMPAIGN_LOAD_REFUSED)
+        *generation = loaded;
     return end;
 }
 
@@ -158,8 +205,8 @@ static struct campaign_set *apply_page(const struct campaign_load *load,
         if (!stored->is_deleted && slice_equal(stored->status, SLICE("active")))
             changes[i].campaign = parse_stored(stored);
     }
-    changed = campaign_set_change(set, changes, page->count, page->generation,
-                                  load->memory_max + load->memory_max / 2, error);
+    changed =
+        campaign_set_change(set, changes, page->count, page->generation, load->changes_max, error);
     g_free(changes);
     return changed;
 }

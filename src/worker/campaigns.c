@@ -173,15 +173,21 @@ static void publish_base(struct campaigns *c, struct campaign_set *set, int64_t 
     campaign_set_unref(old);
 }
 
-/* The set in force stays. Says so once, until one is accepted. */
+#define CHANGES_DO_NOT_FIT                                                                         \
+    "further changes of campaigns are not put in force: the campaigns would take more memory "     \
+    "than matcher-memory-max; raise it, or pause campaigns"
+#define NOTHING_FITS                                                                               \
+    "events wait: the campaigns would take more memory than matcher-memory-max; raise it, or "     \
+    "pause campaigns"
+
+/* The set in force, if there is one, stays. Says so once, until one is accepted. */
 static void refuse(struct campaigns *c, const GError *error)
 {
     metric_add(c->metrics.refusals, 1);
     metric_set(c->metrics.refused, 1);
     if (g_atomic_int_exchange(&c->is_refused, 1) == 0)
         log_error(
-            LOG_MSG("the changed campaigns are not in force: they would take more memory than "
-                    "matcher-memory-max; raise it, or pause campaigns"),
+            LOG_MSG(g_atomic_pointer_get(&c->current) == NULL ? NOTHING_FITS : CHANGES_DO_NOT_FIT),
             LOG_STRING("error", error->message),
             LOG_INT("matcher_memory_max", (int64_t)c->options.memory_max));
 }
@@ -215,12 +221,17 @@ static void plan_retry(struct campaigns *c, enum campaign_load_end end, int64_t 
                                               ++c->failures, g_random_int());
 }
 
+/* The first base may take what changes may: a set that came to be by changes comes back after a
+ * restart. */
 static struct campaign_load load_of(struct campaigns *c)
 {
+    size_t base_max = c->options.memory_max, changes_max = base_max + base_max / 2;
+
     return (struct campaign_load){
         .store = c->options.store,
         .sample = c->sample,
-        .memory_max = c->options.memory_max,
+        .base_max = g_atomic_pointer_get(&c->current) == NULL ? changes_max : base_max,
+        .changes_max = changes_max,
         .is_stopping = &c->is_stopping,
     };
 }

@@ -8,10 +8,12 @@
  * with that change: workers ask the store before every batch, which costs one row, and take what
  * changed themselves, which costs microseconds a campaign. What takes long (the first load, a new
  * index when much changed or the events have become others) happens on a thread of its own, and no
- * lock is held meanwhile. A set that would take more than memory_max is refused whole: the one of
- * before stays in force, the log and a metric say so, and it is tried again when campaigns change.
- * What it does not do: match (core/campaign_set.h).
- * Threads: start and stop from the main thread; the rest from any.
+ * lock is held meanwhile. A base that would take more than memory_max is refused whole: the set in
+ * force stays, without further changes; the log and a metric say so, and a base is tried again when
+ * campaigns change. Changes may take half as much again beside their base: until a new one has
+ * them, or, when it is refused, until it fits; the first base may then take as much after a
+ * restart. What it does not do: match (core/campaign_set.h). Threads: start and stop from the main
+ * thread; the rest from any.
  */
 #ifndef WORKER_CAMPAIGNS_H
 #define WORKER_CAMPAIGNS_H
@@ -30,8 +32,8 @@ struct campaigns;
 
 struct campaigns_options {
     struct store *store; /* borrowed until stop */
-    size_t memory_max;   /* bytes of all campaigns' index; the latest changes, which take more room,
-                            may have half as much for a while; 0 = no limit */
+    size_t memory_max;   /* bytes of a base; the first one, and any with its changes, may have half
+                            as much again, see above; 0 = no limit */
     int64_t retry_ms;    /* a refused set is tried again at the earliest after this; 0 = 5000 */
 };
 

@@ -353,6 +353,197 @@ static void test_first_set_may_be_refused(void)
     bench_done(&b);
 }
 
+/* ---- loads that something happens to --------------------------------------------------------- */
+
+/* A store that calls back before it loads campaigns. */
+struct watched {
+    struct store_ops ops; /* of the rig's store, but for load_campaigns */
+    void (*before)(struct watched *w, const struct store_campaign_range *range);
+    struct rig *rig;
+    int wholes;  /* atomic: loads of all that were begun */
+    int pages;   /* atomic: pages of them */
+    int changes; /* atomic: looks for changes */
+    int times;   /* atomic: what is to be done so often still */
+    int next;    /* the number of the next campaign that is written */
+    GAsyncQueue *held, *release;
+};
+
+static bool load_watched(struct store *store, const struct store_campaign_range *range,
+                         struct arena *a, struct store_campaign_page *page, GError **error)
+{
+    const void *ops = store->ops; /* the first member */
+    struct watched *w = (struct watched *)(uintptr_t)ops;
+
+    if (range->since != STORE_CAMPAIGNS_ALL)
+        g_atomic_int_inc(&w->changes);
+    else
+        g_atomic_int_inc(&w->pages);
+    if (range->since == STORE_CAMPAIGNS_ALL && range->after.size == 0)
+        g_atomic_int_inc(&w->wholes);
+    if (w->before != NULL)
+        w->before(w, range);
+    return store_fault_ops.load_campaigns(store, range, a, page, error);
+}
+
+static void watch(struct watched *w, struct rig *rig,
+                  void (*before)(struct watched *w, const struct store_campaign_range *range))
+{
+    *w = (struct watched){.ops = store_fault_ops, .before = before, .rig = rig};
+    w->ops.load_campaigns = load_watched;
+    rig->store->ops = &w->ops;
+}
+
+static void unwatch(struct rig *rig)
+{
+    rig->store->ops = &store_fault_ops;
+}
+
+/* The bytes of a set of so many campaigns. */
+static size_t bytes_of(int count)
+{
+    struct bench b;
+    size_t bytes;
+
+    bench_init(&b);
+    add_many(&b.rig, 0, count);
+    start(&b, 0);
+    refresh(&b);
+    bytes = figures_of(b.set).bytes;
+    bench_done(&b);
+    return bytes;
+}
+
+/* The store fails at the end of the first load, when only changes are to be looked for. */
+static void test_first_load_that_fails_at_its_end_is_repeated(void)
+{
+    int64_t deadline_us = clock_monotonic_us() + DEADLINE_US;
+    g_autoptr(GError) error = NULL;
+    struct bench b;
+
+    bench_init(&b);
+    add(&b.rig, "one", "t");
+    store_fault_set(b.rig.store, STORE_CALL_LOAD_CAMPAIGNS, 1, 1, EF_ERROR_RETRY);
+    b.campaigns = campaigns_start(&(struct campaigns_options){.store = b.rig.store, .retry_ms = 1});
+    while (!campaigns_await(b.campaigns, 1000, &error)) {
+        g_assert_cmpint(clock_monotonic_us(), <, deadline_us);
+        g_clear_error(&error);
+    }
+    refresh(&b);
+    assert_matches(b.set, "t", "one");
+    bench_done(&b);
+}
+
+/* Not everything is read, and kept, of campaigns that cannot fit. */
+static void test_load_beyond_the_limit_ends_early(void)
+{
+    size_t limit = bytes_of(100);
+    struct campaign_set *set = NULL;
+    g_autoptr(GError) error = NULL;
+    int64_t generation = -1;
+    struct watched w;
+    struct rig rig;
+
+    rig_init(&rig);
+    add_many(&rig, 0, 3000);
+    watch(&w, &rig, NULL);
+    g_assert_cmpint(
+        campaign_load_all(
+            &(struct campaign_load){.store = rig.store, .base_max = limit, .changes_max = limit},
+            &set, &generation, &error),
+        ==, CAMPAIGN_LOAD_REFUSED);
+    g_assert_error(error, EF_ERROR, EF_ERROR_FULL);
+    g_assert_cmpint(generation, ==, 3000);
+    g_assert_null(set);
+    g_assert_cmpint(w.pages, <=, 3); /* of 12 */
+    unwatch(&rig);
+    rig_done(&rig);
+}
+
+/* While the base was built many campaigns were written, as often as wanted. */
+static void write_meanwhile(struct watched *w, const struct store_campaign_range *range)
+{
+    if (range->since == STORE_CAMPAIGNS_ALL || w->times == 0)
+        return;
+    w->times--;
+    add_many(w->rig, w->next, 50);
+    w->next += 50;
+}
+
+static enum campaign_load_end load_outrun(struct rig *rig, struct watched *w, int times,
+                                          struct campaign_set **set, int64_t *generation,
+                                          GError **error)
+{
+    size_t limit = bytes_of(100 + 50 * 5);
+
+    rig_init(rig);
+    add_many(rig, 0, 100);
+    watch(w, rig, write_meanwhile);
+    w->next = 100;
+    w->times = times;
+    return campaign_load_all(
+        &(struct campaign_load){.store = rig->store, .base_max = limit, .changes_max = limit}, set,
+        generation, error);
+}
+
+/* What fits when it is part of the index is not refused because it came while that was built. */
+static void test_changes_meanwhile_are_loaded_again(void)
+{
+    struct campaign_set *set = NULL;
+    g_autoptr(GError) error = NULL;
+    int64_t generation = -1;
+    struct watched w;
+    struct rig rig;
+
+    g_assert_cmpint(load_outrun(&rig, &w, 2, &set, &generation, &error), ==, CAMPAIGN_LOAD_DONE);
+    g_assert_no_error(error);
+    g_assert_cmpint(generation, ==, -1);
+    g_assert_cmpint(w.wholes, ==, 3);
+    g_assert_cmpuint(figures_of(set).base, ==, 200);
+    assert_matches(set, "m-00199", "m-00199");
+    campaign_set_unref(set);
+    unwatch(&rig);
+    rig_done(&rig);
+}
+
+static void test_load_does_not_run_after_changes_for_ever(void)
+{
+    struct campaign_set *set = NULL;
+    g_autoptr(GError) error = NULL;
+    int64_t generation = -1;
+    struct watched w;
+    struct rig rig;
+
+    g_assert_cmpint(load_outrun(&rig, &w, 100, &set, &generation, &error), ==,
+                    CAMPAIGN_LOAD_REFUSED);
+    g_assert_error(error, EF_ERROR, EF_ERROR_FULL);
+    g_assert_cmpint(generation, ==, 100 + 50 * 3); /* of the last base */
+    g_assert_cmpint(w.wholes, ==, 4);
+    g_assert_null(set);
+    unwatch(&rig);
+    rig_done(&rig);
+}
+
+/* A set may be larger than a base by its changes; such a one comes back after a restart, and no
+ * larger one grows out of it. */
+static void test_what_was_in_force_comes_back(void)
+{
+    size_t bytes = bytes_of(400), limit = bytes * 4 / 5;
+    struct bench b;
+
+    bench_init(&b);
+    add_many(&b.rig, 0, 400);
+    start(&b, limit);
+    refresh(&b);
+    g_assert_cmpuint(figures_of(b.set).rules, ==, 400);
+    g_assert_cmpuint(figures_of(b.set).bytes, >, limit);
+    g_assert_cmpfloat(gauge("matcher_refused"), ==, 0);
+    add_many(&b.rig, 400, (int)(bytes / 2 / 6000)); /* about half as much again, as changes */
+    refresh(&b);
+    g_assert_cmpuint(figures_of(b.set).rules, ==, 400);
+    g_assert_cmpfloat(gauge("matcher_refused"), ==, 1);
+    bench_done(&b);
+}
+
 static void test_trouble_of_the_store_passes(void)
 {
     g_autoptr(GError) error = NULL;
@@ -481,6 +672,15 @@ int main(int argc, char **argv)
     g_test_add_func("/campaigns/changes_that_take_much_room_are_kept",
                     test_changes_that_take_much_room_are_kept);
     g_test_add_func("/campaigns/first_set_may_be_refused", test_first_set_may_be_refused);
+    g_test_add_func("/campaigns/first_load_that_fails_at_its_end_is_repeated",
+                    test_first_load_that_fails_at_its_end_is_repeated);
+    g_test_add_func("/campaigns/load_beyond_the_limit_ends_early",
+                    test_load_beyond_the_limit_ends_early);
+    g_test_add_func("/campaigns/changes_meanwhile_are_loaded_again",
+                    test_changes_meanwhile_are_loaded_again);
+    g_test_add_func("/campaigns/load_does_not_run_after_changes_for_ever",
+                    test_load_does_not_run_after_changes_for_ever);
+    g_test_add_func("/campaigns/what_was_in_force_comes_back", test_what_was_in_force_comes_back);
     g_test_add_func("/campaigns/trouble_of_the_store_passes", test_trouble_of_the_store_passes);
     g_test_add_func("/campaigns/stops_while_it_loads", test_stops_while_it_loads);
     g_test_add_func("/campaigns/many_threads_see_what_was_stored_before", test_many_threads);
