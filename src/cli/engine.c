@@ -294,6 +294,7 @@ void engine_close(struct engine *e, bool is_clean)
         intake_stop(e->api.intake);
     if (e->queue != NULL)
         queue_stop(e->queue);
+    campaigns_halt(e->campaigns); /* the worker may wait for a load */
     if (e->worker != NULL)
         worker_stop(e->worker);
     campaigns_stop(e->campaigns);

@@ -44,15 +44,16 @@ struct campaigns {
     GCond loaded;    /* a build has ended */
     bool is_wanted;  /* a new base */
     bool is_building;
-    unsigned builds;                 /* that have ended */
-    enum campaign_load_end last_end; /* how the last one did */
-    GError *load_error;              /* why there is no set yet; until somebody has taken it */
-    struct campaign_set *current;    /* in force; owned. Its address may be read atomically */
+    unsigned builds;              /* that have ended */
+    GError *last_error;           /* why the last one could not read the campaigns; or NULL */
+    GError *load_error;           /* why there is no set yet; until somebody has taken it */
+    struct campaign_set *current; /* in force; owned. Its address may be read atomically */
     struct campaign_watch watch;
+    int64_t rest_until_us; /* monotonic: until then no base is built only to be faster */
     /* The thread's only. */
     int64_t retry_us;           /* monotonic: try again then; INT64_MAX: no need */
     int64_t refused_generation; /* of the store, when a set was refused; -1: none */
-    int failures;               /* of the store, in a row */
+    int failures;               /* of the store, in a row: not even a wanted base before retry_us */
 };
 
 /* ---- publishing ------------------------------------------------------------------------------ */
@@ -108,23 +109,38 @@ static void want_base(struct campaigns *c)
 }
 
 /* Under lock. */
-static void end_build(struct campaigns *c, enum campaign_load_end end)
+static void want_faster_base(struct campaigns *c)
+{
+    if (clock_monotonic_us() >= c->rest_until_us)
+        want_base(c);
+}
+
+/* Under lock. failure: of the store, or NULL. */
+static void end_build(struct campaigns *c, const GError *failure)
 {
     c->is_building = false;
     c->builds++;
-    c->last_end = end;
+    g_clear_error(&c->last_error);
+    if (failure != NULL)
+        c->last_error = g_error_copy(failure);
     g_cond_broadcast(&c->loaded);
 }
 
-/* Whether the changes are so many, or take so much, that a new base is worth its cost. Beyond the
- * limit it is what shows whether the campaigns still fit. */
-static bool has_grown(const struct campaigns *c, const struct campaign_set_figures *figures)
+static bool is_within_limit(const struct campaigns *c, const struct campaign_set_figures *figures)
+{
+    return c->options.memory_max == 0 || figures->bytes <= c->options.memory_max;
+}
+
+/* Under lock. A new base is worth its cost when the changes are many. When they take much it is
+ * what shows whether the campaigns still fit. */
+static void look_at_changes(struct campaigns *c, const struct campaign_set_figures *figures)
 {
     size_t most = CLAMP(figures->base / CHANGES_PART, CHANGES_MIN, CHANGES_MAX);
-    size_t bytes_max = c->options.memory_max;
 
-    return figures->changed >= most ||
-           (bytes_max > 0 && figures->changed > 0 && figures->bytes > bytes_max);
+    if (figures->changed > 0 && !is_within_limit(c, figures))
+        want_base(c);
+    else if (figures->changed >= most)
+        want_faster_base(c);
 }
 
 /* A set that a worker made of an earlier one. */
@@ -139,8 +155,7 @@ static void publish_changes(struct campaigns *c, struct campaign_set *set)
         campaign_set_generation(c->current) < campaign_set_generation(set)) {
         old = exchange(c, campaign_set_ref(set));
         show(c, set, &figures);
-        if (has_grown(c, &figures))
-            want_base(c);
+        look_at_changes(c, &figures);
     }
     g_mutex_unlock(&c->lock);
     campaign_set_unref(old);
@@ -162,9 +177,8 @@ static void publish_base(struct campaigns *c, struct campaign_set *set, int64_t 
     show(c, set, &figures);
     metric_set(c->metrics.refused, 0);
     old = exchange(c, set);
-    end_build(c, CAMPAIGN_LOAD_DONE);
-    if (has_grown(c, &figures)) /* by what changed meanwhile */
-        want_base(c);
+    end_build(c, NULL);
+    look_at_changes(c, &figures); /* what came meanwhile */
     g_mutex_unlock(&c->lock);
     metric_observe(c->metrics.build_seconds, seconds);
     log_info(LOG_MSG("campaigns loaded"), LOG_INT("generation", generation),
@@ -192,13 +206,46 @@ static void refuse(struct campaigns *c, const GError *error)
             LOG_INT("matcher_memory_max", (int64_t)c->options.memory_max));
 }
 
+/* Whether the set in force fits and has every change that the refused one has: the index depends on
+ * the sample of events a little, so a new one may take more than the one before. */
+static bool is_current_as_good(struct campaigns *c)
+{
+    struct campaign_set_figures figures;
+    bool is_as_good = false;
+
+    g_mutex_lock(&c->lock);
+    if (c->current != NULL && campaign_set_generation(c->current) >= c->refused_generation) {
+        campaign_set_get_figures(c->current, &figures);
+        is_as_good = is_within_limit(c, &figures);
+    }
+    g_mutex_unlock(&c->lock);
+    return is_as_good;
+}
+
+/* The set in force stays, and further changes come in force. A refused build is not repeated before
+ * ten times its duration are over. */
+static void keep_current(struct campaigns *c, int64_t pause_us, const GError *error)
+{
+    c->refused_generation = -1;
+    g_atomic_int_set(&c->is_refused, 0);
+    metric_add(c->metrics.refusals, 1);
+    metric_set(c->metrics.refused, 0);
+    g_mutex_lock(&c->lock);
+    c->rest_until_us = clock_monotonic_us() + pause_us;
+    g_mutex_unlock(&c->lock);
+    log_warn(LOG_MSG("a new index of the campaigns would take more memory than is allowed; the one "
+                     "in force stays, and takes further changes"),
+             LOG_STRING("error", error->message),
+             LOG_INT("matcher_memory_max", (int64_t)c->options.memory_max));
+}
+
 /* ---- the thread ------------------------------------------------------------------------------ */
 
 /* There is no set to go on with: whoever waits for the first one is told. */
 static void tell_failure(struct campaigns *c, enum campaign_load_end end, GError *error)
 {
     g_mutex_lock(&c->lock);
-    end_build(c, end);
+    end_build(c, end == CAMPAIGN_LOAD_FAILED ? error : NULL);
     if (c->current == NULL) {
         g_clear_error(&c->load_error);
         c->load_error = g_error_copy(error);
@@ -209,16 +256,15 @@ static void tell_failure(struct campaigns *c, enum campaign_load_end end, GError
     g_mutex_unlock(&c->lock);
 }
 
-/* When it is tried again: a refused set not too often, since building it takes the processor. */
-static void plan_retry(struct campaigns *c, enum campaign_load_end end, int64_t began_us)
+/* How long not to try again: a load takes processor and disk, so a tenth of the time at most. */
+static int64_t pause_after(struct campaigns *c, enum campaign_load_end end, int64_t began_us)
 {
-    int64_t now_us = clock_monotonic_us();
+    int64_t least_us = c->options.retry_ms * 1000;
 
-    if (end == CAMPAIGN_LOAD_REFUSED)
-        c->retry_us = now_us + MAX(c->options.retry_ms * 1000, 10 * (now_us - began_us));
-    else
-        c->retry_us = now_us + retry_delay_us(RETRY_PAUSE_FIRST_MS, RETRY_PAUSE_LIMIT_MS,
-                                              ++c->failures, g_random_int());
+    if (end == CAMPAIGN_LOAD_FAILED)
+        least_us = retry_delay_us(RETRY_PAUSE_FIRST_MS, RETRY_PAUSE_LIMIT_MS, ++c->failures,
+                                  g_random_int());
+    return MAX(least_us, 10 * (clock_monotonic_us() - began_us));
 }
 
 /* The first base may take what changes may: a set that came to be by changes comes back after a
@@ -236,6 +282,24 @@ static struct campaign_load load_of(struct campaigns *c)
     };
 }
 
+/* What comes of a load that is not done. */
+static void react(struct campaigns *c, enum campaign_load_end end, int64_t began_us, GError *error)
+{
+    int64_t pause_us = pause_after(c, end, began_us);
+
+    if (end == CAMPAIGN_LOAD_REFUSED && is_current_as_good(c)) {
+        keep_current(c, pause_us, error);
+    } else {
+        c->retry_us = clock_monotonic_us() + pause_us;
+        if (end == CAMPAIGN_LOAD_REFUSED)
+            refuse(c, error);
+        else if (!g_error_matches(error, EF_ERROR, EF_ERROR_STOPPED))
+            log_warn(LOG_MSG("the campaigns cannot be loaded, trying again"),
+                     LOG_STRING("error", error->message), LOG_INT("wait_ms", pause_us / 1000));
+    }
+    tell_failure(c, end, error);
+}
+
 static void build(struct campaigns *c)
 {
     struct campaign_load load = load_of(c);
@@ -250,19 +314,14 @@ static void build(struct campaigns *c)
     g_mutex_unlock(&c->lock);
     c->retry_us = INT64_MAX;
     end = campaign_load_all(&load, &set, &c->refused_generation, &error);
+    if (end != CAMPAIGN_LOAD_FAILED)
+        c->failures = 0;
     if (end == CAMPAIGN_LOAD_DONE) {
         c->refused_generation = -1;
-        c->failures = 0;
         publish_base(c, set, began_us);
         return;
     }
-    if (end == CAMPAIGN_LOAD_REFUSED)
-        refuse(c, error);
-    else if (!g_error_matches(error, EF_ERROR, EF_ERROR_STOPPED))
-        log_warn(LOG_MSG("the campaigns cannot be loaded, trying again"),
-                 LOG_STRING("error", error->message));
-    tell_failure(c, end, error);
-    plan_retry(c, end, began_us);
+    react(c, end, began_us, error);
 }
 
 /* What was refused is so again, as long as no campaign changes. */
@@ -289,7 +348,8 @@ static bool wait_for_work(struct campaigns *c, bool *is_retry)
     bool is_due = false;
 
     g_mutex_lock(&c->lock);
-    while (g_atomic_int_get(&c->is_stopping) == 0 && !c->is_wanted && !is_due) {
+    while (g_atomic_int_get(&c->is_stopping) == 0 && !is_due &&
+           (!c->is_wanted || c->failures > 0)) {
         if (c->retry_us == INT64_MAX)
             g_cond_wait(&c->wake, &c->lock);
         else
@@ -338,16 +398,25 @@ struct campaigns *campaigns_start(const struct campaigns_options *options)
     return c;
 }
 
-void campaigns_stop(struct campaigns *c)
+void campaigns_halt(struct campaigns *c)
 {
     if (c == NULL)
         return;
     g_mutex_lock(&c->lock);
     g_atomic_int_set(&c->is_stopping, 1);
     g_cond_signal(&c->wake);
+    g_cond_broadcast(&c->loaded);
     g_mutex_unlock(&c->lock);
+}
+
+void campaigns_stop(struct campaigns *c)
+{
+    if (c == NULL)
+        return;
+    campaigns_halt(c);
     g_thread_join(c->thread);
     campaign_set_unref(c->current);
+    g_clear_error(&c->last_error);
     g_clear_error(&c->load_error);
     event_sample_free(c->sample);
     g_cond_clear(&c->loaded);
@@ -388,27 +457,35 @@ static struct campaign_set *newest(struct campaigns *c, struct campaign_set *kno
     return set;
 }
 
+/* Under lock: until the build that is under way, or else the next one, has ended. Errors: those of
+ * the store; STOPPED. */
+static bool await_build(struct campaigns *c, GError **error)
+{
+    unsigned builds = c->builds;
+
+    want_base(c);
+    while (c->builds == builds && g_atomic_int_get(&c->is_stopping) == 0)
+        g_cond_wait(&c->loaded, &c->lock);
+    if (g_atomic_int_get(&c->is_stopping) != 0)
+        g_set_error_literal(error, EF_ERROR, EF_ERROR_STOPPED, "the campaigns were stopped");
+    else if (c->last_error != NULL)
+        g_propagate_error(error, g_error_copy(c->last_error));
+    else
+        return true;
+    return false;
+}
+
 /* The changes take more room than there is. A new base takes less than they do, so whether the
  * campaigns still fit shows when one has been built, and what was promised of changes is kept by
- * waiting for it. Errors: RETRY: it could not be built. */
+ * waiting for it. Errors: as await_build. */
 static bool await_base(struct campaigns *c, const struct campaign_set *set, GError **error)
 {
-    enum campaign_load_end end = CAMPAIGN_LOAD_DONE;
-    unsigned builds;
+    bool is_ok;
 
     g_mutex_lock(&c->lock);
-    builds = c->builds;
-    if (campaign_set_shares_base(c->current, set)) {
-        want_base(c);
-        while (c->builds == builds)
-            g_cond_wait(&c->loaded, &c->lock);
-        end = c->last_end;
-    }
+    is_ok = !campaign_set_shares_base(c->current, set) || await_build(c, error);
     g_mutex_unlock(&c->lock);
-    if (end != CAMPAIGN_LOAD_FAILED)
-        return true;
-    g_set_error_literal(error, EF_ERROR, EF_ERROR_RETRY, "the campaigns cannot be loaded");
-    return false;
+    return is_ok;
 }
 
 /* While changes are refused nothing is asked: the thread goes on trying. *is_outdated: there may be
@@ -469,6 +546,6 @@ void campaigns_note(struct campaigns *c, uint64_t events, uint64_t candidates)
     g_mutex_lock(&c->lock);
     if (campaign_watch_note(&c->watch, events, candidates, samples) &&
         g_atomic_int_get(&c->is_refused) == 0)
-        want_base(c);
+        want_faster_base(c);
     g_mutex_unlock(&c->lock);
 }

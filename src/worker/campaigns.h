@@ -11,9 +11,10 @@
  * lock is held meanwhile. A base that would take more than memory_max is refused whole: the set in
  * force stays, without further changes; the log and a metric say so, and a base is tried again when
  * campaigns change. Changes may take half as much again beside their base: until a new one has
- * them, or, when it is refused, until it fits; the first base may then take as much after a
- * restart. What it does not do: match (core/campaign_set.h). Threads: start and stop from the main
- * thread; the rest from any.
+ * them, or, when that is refused, until it fits. The first base may be as large, so that what was
+ * in force comes back after a restart.
+ * What it does not do: match (core/campaign_set.h).
+ * Threads: start and stop from the main thread; the rest from any.
  */
 #ifndef WORKER_CAMPAIGNS_H
 #define WORKER_CAMPAIGNS_H
@@ -40,16 +41,23 @@ struct campaigns_options {
 /* Starts the thread, which begins to load. */
 struct campaigns *campaigns_start(const struct campaigns_options *options);
 
-/* Ends the thread, after the index that it may be building. Nobody may use it any more; sets live
- * on with their references. Accepts NULL. */
+/* Asks to end and does not wait: the load that may be under way ends after a page, and who waits
+ * for one is told STOPPED. Changes go on coming in force where nobody has to wait. To be called
+ * before whoever may wait is joined. Accepts NULL. */
+void campaigns_halt(struct campaigns *c);
+
+/* Halts, and ends the thread, after the index that it may be building. Nobody may use it any more;
+ * sets live on with their references. Accepts NULL. */
 void campaigns_stop(struct campaigns *c);
 
-/* Waits until the first set is there, at most wait_ms. false without an error: not yet. Errors:
- * those of the store, RETRY when the set was refused; each once: it is tried again meanwhile. */
+/* Waits until the first set is there, at most wait_ms. false without an error: not yet. Errors,
+ * each once: those of the store, RETRY when the set was refused, which is tried again meanwhile;
+ * STOPPED: halted. */
 bool campaigns_await(struct campaigns *c, int64_t wait_ms, GError **error);
 
 /* Replaces *set (the caller's reference; NULL at first) by the newest one. After campaigns_await
- * was true. Errors: those of the store; *set is then as before. */
+ * was true. Waits for a new base where only that can have the changes. Errors: those of the store;
+ * STOPPED: halted while it would have to wait. *set is then as before. */
 bool campaigns_refresh(struct campaigns *c, struct campaign_set **set, GError **error);
 
 /* An event as they come. Every SAMPLE_STRIDE-th will do. */

@@ -48,7 +48,7 @@ struct worker *worker_start(struct queue *queue, struct store *store,
 
 /* Ends after the batch in hand (its transaction is completed; in trouble of the infrastructure the
  * rest of the batch is left and comes again), frees. Call queue_stop first, else it may take half
- * a second. Accepts NULL. */
+ * a second, and campaigns_halt, else it may wait for a load of all campaigns. Accepts NULL. */
 void worker_stop(struct worker *w);
 
 #endif

@@ -89,6 +89,7 @@ void rig_start(struct rig *rig)
 void rig_stop(struct rig *rig)
 {
     queue_stop(rig->queue);
+    campaigns_halt(rig->campaigns);
     worker_stop(rig->worker);
     rig->worker = NULL;
     campaigns_stop(rig->campaigns);

@@ -544,6 +544,160 @@ static void test_what_was_in_force_comes_back(void)
     bench_done(&b);
 }
 
+/* Loads of all wait for a word, as often as wanted. */
+static void hold_loads(struct watched *w, const struct store_campaign_range *range)
+{
+    if (range->since != STORE_CAMPAIGNS_ALL || !g_atomic_int_dec_and_test(&w->times))
+        return;
+    g_async_queue_push(w->held, w);
+    g_async_queue_pop(w->release);
+}
+
+/* What a refresh in a thread of its own came to. */
+struct refreshing {
+    struct bench *bench;
+    GAsyncQueue *ended; /* of struct refreshing */
+    GError *error;
+};
+
+static void *refresh_aside(void *user)
+{
+    struct refreshing *r = user;
+
+    campaigns_refresh(r->bench->campaigns, &r->bench->set, &r->error);
+    g_async_queue_push(r->ended, r);
+    return NULL;
+}
+
+static void *pop_in_time(GAsyncQueue *queue)
+{
+    void *popped = g_async_queue_timeout_pop(queue, DEADLINE_US);
+
+    g_assert_nonnull(popped);
+    return popped;
+}
+
+/* A worker waits for a base whose load takes for ever: halted, it goes on at once. */
+static void test_halt_ends_the_wait_for_a_base(void)
+{
+    struct refreshing r = {.ended = g_async_queue_new()};
+    size_t limit = bytes_of(120);
+    struct watched w;
+    GThread *thread;
+    struct bench b;
+
+    bench_init(&b);
+    r.bench = &b;
+    add_many(&b.rig, 0, 100);
+    watch(&w, &b.rig, hold_loads);
+    w.held = g_async_queue_new();
+    w.release = g_async_queue_new();
+    start(&b, limit);
+    refresh(&b);
+    g_atomic_int_set(&w.times, 1);
+    add_many(&b.rig, 100, 100);
+    thread = g_thread_new("refresh", refresh_aside, &r);
+    pop_in_time(w.held);
+    campaigns_halt(b.campaigns);
+    pop_in_time(r.ended);
+    g_thread_join(thread);
+    g_assert_error(r.error, EF_ERROR, EF_ERROR_STOPPED);
+    g_assert_cmpuint(figures_of(b.set).rules, ==, 100);
+    g_async_queue_push(w.release, &w);
+    campaigns_stop(b.campaigns);
+    b.campaigns = NULL;
+    campaigns_halt(NULL);
+    g_async_queue_unref(w.held);
+    g_async_queue_unref(w.release);
+    g_async_queue_unref(r.ended);
+    g_clear_error(&r.error);
+    unwatch(&b.rig);
+    bench_done(&b);
+}
+
+/* Whoever waits for a base is told why there is none: damage is not trouble that passes. */
+static void test_failure_of_a_base_is_told(void)
+{
+    size_t limit = bytes_of(220);
+    g_autoptr(GError) error = NULL;
+    struct bench b;
+
+    bench_init(&b);
+    add_many(&b.rig, 0, 100);
+    start(&b, limit);
+    refresh(&b);
+    add_many(&b.rig, 100, 100);
+    /* The worker's look at the changes passes, the load after it does not. */
+    store_fault_set(b.rig.store, STORE_CALL_LOAD_CAMPAIGNS, 1, 1, EF_ERROR_CORRUPT);
+    g_assert_false(campaigns_refresh(b.campaigns, &b.set, &error));
+    g_assert_error(error, EF_ERROR, EF_ERROR_CORRUPT);
+    g_assert_cmpuint(figures_of(b.set).rules, ==, 100);
+    refresh(&b);
+    g_assert_cmpuint(figures_of(b.set).rules, ==, 200);
+    g_assert_cmpfloat(gauge("matcher_refused"), ==, 0);
+    bench_done(&b);
+}
+
+/* An index for events that have all values of "u" lists twenty values of "v" for each campaign
+ * instead of one of "u". */
+static void add_of_two_fields(struct rig *rig, int number)
+{
+    g_autofree char *id = g_strdup_printf("two-%03d", number);
+    g_autoptr(GString) rules = g_string_new(NULL);
+
+    g_string_append_printf(rules, "{\"payload\":{\"u\":[\"u%d\"],\"v\":[\"v%d\"", number, number);
+    for (int i = 0; i < 20; i++)
+        g_string_append_printf(rules, ",\"v%d-%d\"", number, i);
+    g_string_append(rules, "]}}");
+    rig_add_campaign(rig, id, rules->str);
+}
+
+static void sample_of_two_fields(struct campaigns *c, int count)
+{
+    g_autoptr(GString) event = g_string_new("{\"payload\":{\"u\":[\"u0\"");
+
+    for (int i = 1; i < count; i++)
+        g_string_append_printf(event, ",\"u%d\"", i);
+    g_string_append(event, "]}}");
+    for (int i = 0; i < 100; i++)
+        campaigns_sample(c, slice_text(event->str));
+}
+
+static double refusals(void)
+{
+    return metric_value(metrics_counter("matcher_refused_total", "", NULL));
+}
+
+/* A new index was only to be faster: as the one in force fits and has every change, it goes on. */
+static void test_refused_rebuild_does_not_stop_changes(void)
+{
+    int64_t deadline_us = clock_monotonic_us() + DEADLINE_US;
+    double before = refusals();
+    struct bench b;
+    size_t limit;
+
+    bench_init(&b);
+    for (int i = 0; i < 200; i++)
+        add_of_two_fields(&b.rig, i);
+    start(&b, 0);
+    refresh(&b);
+    limit = figures_of(b.set).bytes + 200;
+    campaigns_stop(b.campaigns);
+    start(&b, limit);
+    sample_of_two_fields(b.campaigns, 200);
+    refresh(&b);
+    campaigns_note(b.campaigns, 10000, 10000 * 100); /* built without a sample: built again */
+    while (refusals() == before) {
+        g_assert_cmpint(clock_monotonic_us(), <, deadline_us);
+        g_usleep(500);
+    }
+    g_assert_cmpfloat(gauge("matcher_refused"), ==, 0);
+    remove_one(&b.rig, "two-007");
+    refresh(&b);
+    g_assert_cmpuint(figures_of(b.set).rules, ==, 199);
+    bench_done(&b);
+}
+
 static void test_trouble_of_the_store_passes(void)
 {
     g_autoptr(GError) error = NULL;
@@ -681,6 +835,10 @@ int main(int argc, char **argv)
     g_test_add_func("/campaigns/load_does_not_run_after_changes_for_ever",
                     test_load_does_not_run_after_changes_for_ever);
     g_test_add_func("/campaigns/what_was_in_force_comes_back", test_what_was_in_force_comes_back);
+    g_test_add_func("/campaigns/halt_ends_the_wait_for_a_base", test_halt_ends_the_wait_for_a_base);
+    g_test_add_func("/campaigns/failure_of_a_base_is_told", test_failure_of_a_base_is_told);
+    g_test_add_func("/campaigns/refused_rebuild_does_not_stop_changes",
+                    test_refused_rebuild_does_not_stop_changes);
     g_test_add_func("/campaigns/trouble_of_the_store_passes", test_trouble_of_the_store_passes);
     g_test_add_func("/campaigns/stops_while_it_loads", test_stops_while_it_loads);
     g_test_add_func("/campaigns/many_threads_see_what_was_stored_before", test_many_threads);
