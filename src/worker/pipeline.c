@@ -75,7 +75,7 @@ void pipeline_use(struct pipeline *p, struct campaign_set *campaigns)
     if (p->campaigns == campaigns)
         return;
     campaign_set_unref(p->campaigns);
-    p->campaigns = campaign_set_ref(campaigns);
+    p->campaigns = campaigns != NULL ? campaign_set_ref(campaigns) : NULL;
 }
 
 void pipeline_begin(struct pipeline *p, bool moves_position)

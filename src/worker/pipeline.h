@@ -69,7 +69,7 @@ struct item {
     int64_t retry_at_us;               /* wall clock; RETRY only */
     struct slice correlation;          /* in the message, the event or correlation_buffer below */
     int64_t processed_at_us;           /* wall clock of the run */
-    const struct store_match *matches; /* live in the pipeline's arena */
+    const struct store_match *matches; /* live in the pipeline's arena, their texts in its set */
     size_t match_count;
 
     char correlation_buffer[EVENT_CORRELATION_BUFFER];
@@ -109,7 +109,8 @@ struct pipeline {
 void pipeline_init(struct pipeline *p, struct store *store, const struct worker_options *options);
 void pipeline_done(struct pipeline *p);
 
-/* Matches against that set from now on; takes a reference. */
+/* Matches against that set from now on; takes a reference. NULL: against none, and the matches of
+ * the last run may not be looked at any more, as they borrow from the set of before. */
 void pipeline_use(struct pipeline *p, struct campaign_set *campaigns);
 
 /* Starts an empty batch. */

@@ -98,6 +98,8 @@ bool rounds_finish(struct worker *w, bool *is_clean)
         *is_clean = error == NULL;
     may_go_on = batch_conclude(w, error);
     may_go_on = ack(w, &w->lane->batch) && may_go_on;
+    /* Its next batch may be far, and its set the last one of an old base. */
+    pipeline_use(&w->lane->pipeline, NULL);
     w->lane = next;
     return may_go_on;
 }

@@ -4,6 +4,8 @@
 #include "common/error.h"
 #include "common/log.h"
 #include "rig.h"
+#include "worker/campaigns.h"
+#include "worker/worker_private.h"
 
 #define BATCH   8
 #define BATCHES 24
@@ -170,6 +172,61 @@ static void test_campaign_change(void)
     rig_done(&rig);
 }
 
+/* What rounds need of a worker, without its thread. */
+static void init_still(struct worker *w, struct rig *rig)
+{
+    *w = (struct worker){.queue = rig->queue, .store = rig->store, .settler = settler_new()};
+    w->options = rig->options;
+    w->options.campaigns = rig->campaigns;
+    w->options.probe = NULL;
+    g_mutex_init(&w->lock);
+    g_cond_init(&w->wake);
+    report_init(&w->metrics);
+    for (size_t i = 0; i < G_N_ELEMENTS(w->lanes); i++) {
+        arena_init(&w->lanes[i].arena);
+        pipeline_init(&w->lanes[i].pipeline, rig->store, &w->options);
+    }
+    w->lane = &w->lanes[0];
+}
+
+static void done_still(struct worker *w)
+{
+    settler_free(w->settler);
+    for (size_t i = 0; i < G_N_ELEMENTS(w->lanes); i++) {
+        pipeline_done(&w->lanes[i].pipeline);
+        arena_done(&w->lanes[i].arena);
+    }
+    campaign_set_unref(w->campaigns);
+    g_cond_clear(&w->wake);
+    g_mutex_clear(&w->lock);
+}
+
+/* A quiet time may follow in which one lane is used: the other one must not keep a set alive. */
+static void test_settled_lane_holds_no_set(void)
+{
+    g_autoptr(GError) error = NULL;
+    struct worker w;
+    struct rig rig;
+
+    init(&rig);
+    rig_add_campaign(&rig, "c", "{\"event_type\":[\"purchase\"]}");
+    rig.campaigns = campaigns_start(&(struct campaigns_options){.store = rig.store});
+    while (!campaigns_await(rig.campaigns, 1000, &error))
+        g_assert_no_error(error);
+    init_still(&w, &rig);
+    for (int i = 0; i < 2; i++)
+        g_assert_true(rounds_run(&w));
+    g_assert_true(w.settling == &w.lanes[1] && w.lane == &w.lanes[0]);
+    g_assert_null(w.lanes[0].pipeline.campaigns);
+    g_assert_true(w.lanes[1].pipeline.campaigns == w.campaigns);
+    g_assert_true(rounds_finish(&w, NULL));
+    g_assert_null(w.lanes[1].pipeline.campaigns);
+    g_assert_cmpint(rig_summary(&rig).position, ==, 2 * BATCH);
+    g_assert_cmpint(rig_summary(&rig).matches, ==, BATCH); /* the other half are copies */
+    done_still(&w);
+    rig_done(&rig);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -188,5 +245,6 @@ int main(int argc, char **argv)
     g_test_add_func("/rounds/fatal_end_leaves_the_next_batch_for_the_next_life", test_fatal);
     g_test_add_func("/rounds/stop_settles_what_was_begun", test_stop);
     g_test_add_func("/rounds/both_lanes_see_a_campaign_change", test_campaign_change);
+    g_test_add_func("/rounds/settled_lane_holds_no_set", test_settled_lane_holds_no_set);
     return g_test_run();
 }
