@@ -78,7 +78,7 @@ const struct config_setting SETTINGS[] = {
     {"matcher-memory-max", CONFIG_SIZE, "0",
      "memory of the active campaigns' index; changes beside it, and the first index after a start, "
      "may take half as much again; changes beyond that are not put in force; while a new index is "
-     "built it takes up to three times as much in all; 0 = an eighth of the memory there is (a "
+     "built it takes up to three times as much in all, about four where it is refused; 0 = an eighth of the memory there is (a "
      "container's limit counts), at most 1GiB",
      0, 1024 * GIB, NULL, AT(matcher_memory_max), false},
     SETTINGS_PATTERN_ROWS(struct settings),

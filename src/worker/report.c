@@ -28,12 +28,13 @@ void report_init(struct worker_metrics *m)
                                     NULL, METRICS_SECONDS, METRICS_SECONDS_COUNT);
     m->batch_size = metrics_histogram("worker_batch_size", "Messages taken from the queue at once.",
                                       NULL, METRICS_BATCH, METRICS_BATCH_COUNT);
-    m->match_seconds = metrics_histogram("event_match_duration_seconds",
-                                         "Time to find the campaigns of one event.", NULL,
-                                         MATCH_SECONDS, G_N_ELEMENTS(MATCH_SECONDS));
+    m->match_seconds =
+        metrics_histogram("event_match_duration_seconds",
+                          "Time to find the campaigns of one event, average of its batch.", NULL,
+                          MATCH_SECONDS, G_N_ELEMENTS(MATCH_SECONDS));
     m->candidates = metrics_histogram("event_match_candidates",
-                                      "Campaigns that had to be looked at for one event.", NULL,
-                                      CANDIDATES, G_N_ELEMENTS(CANDIDATES));
+                                      "Campaigns looked at for one event, average of its batch.",
+                                      NULL, CANDIDATES, G_N_ELEMENTS(CANDIDATES));
     m->lag = metrics_histogram("event_lag_seconds",
                                "From the arrival of an event to its end being durable.", NULL,
                                METRICS_SECONDS, METRICS_SECONDS_COUNT);

@@ -10,7 +10,7 @@
 /* An event's own failures: never longer than this, whatever the settings. */
 #define RETRY_EVENT_LIMIT_MS (INT64_C(3600) * 1000)
 
-/* Trouble of the infrastructure: tried again for ever, from 100 ms up to 5 s apart. */
+/* Trouble of the infrastructure: tried again for ever, from 100 ms up to 2 s apart. */
 #define RETRY_PAUSE_FIRST_MS 100
 #define RETRY_PAUSE_LIMIT_MS 2000
 
