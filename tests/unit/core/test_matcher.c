@@ -577,6 +577,49 @@ static void test_every_operator_knows_every_letter(void)
     check_set_done(&set);
 }
 
+/* One to six pieces of one to five letters. Owned by caller. */
+static char *few_letters(GRand *random, bool has_stars)
+{
+    GString *out = g_string_new(NULL);
+    int pieces = has_stars ? g_rand_int_range(random, 1, 7) : 8;
+
+    for (int i = 0; i < pieces; i++) {
+        if (has_stars && (i > 0 || g_rand_boolean(random)))
+            g_string_append_c(out, '*');
+        for (int k = g_rand_int_range(random, 1, 6); k > 0; k--)
+            g_string_append_c(out, "aab"[g_rand_int_range(random, 0, 3)]);
+    }
+    if (has_stars && g_rand_boolean(random))
+        g_string_append_c(out, '*');
+    return g_string_free(out, FALSE);
+}
+
+/* Pieces that begin again inside of themselves, and texts that nearly have them. */
+static void test_wildcards_of_few_letters_are_found(void)
+{
+    for (guint32 seed = 1; seed <= 8; seed++) {
+        GPtrArray *patterns = check_list_new(), *events = check_list_new();
+        GRand *random = g_rand_new_with_seed(seed);
+
+        for (int i = 0; i < 300; i++) {
+            g_autofree char *a = few_letters(random, true), *b = few_letters(random, true);
+
+            if (i % 3 == 0)
+                check_list_add(patterns,
+                               "{\"t\":[{\"anything-but\":{\"wildcard\":[\"%s\",\"%s\"]}}]}", a, b);
+            else
+                check_list_add(patterns, "{\"%c\":[{\"wildcard\":\"%s\"}]}", i % 5 ? 't' : 'u', a);
+        }
+        for (int i = 0; i < 30; i++) {
+            g_autofree char *a = few_letters(random, false), *b = few_letters(random, false);
+
+            check_list_add(events, "{\"t\":\"%s\",\"u\":[\"%s\",7,\"%.3s\"]}", a, b, a);
+        }
+        check_assert_set(patterns, events, true);
+        g_rand_free(random);
+    }
+}
+
 /* All operators and types on one field with absence beside them, alone and below arrays. */
 static void test_absence_in_arrays_is_judged_by_element(void)
 {
@@ -710,6 +753,7 @@ int main(int argc, char **argv)
         {"ranges_of_any_width_are_right", test_ranges_of_any_width_are_right},
         {"networks_of_any_length_are_right", test_networks_of_any_length_are_right},
         {"every_operator_knows_every_letter", test_every_operator_knows_every_letter},
+        {"wildcards_of_few_letters_are_found", test_wildcards_of_few_letters_are_found},
         {"absence_in_arrays_is_judged_by_element", test_absence_in_arrays_is_judged_by_element},
         {"threads_share_an_index", test_threads_share_an_index},
     };
