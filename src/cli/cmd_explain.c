@@ -165,10 +165,15 @@ static void explain_append_branch(GString *out, const struct json_value *judged,
     g_autofree char *number = explain_text(branch, "number");
     g_autofree char *count = explain_text(branch, "count");
     g_autofree char *conditions = explain_text(branch, "conditions");
+    g_autofree char *more = explain_text(branch, "more");
 
-    if (branch != NULL)
-        g_string_append_printf(out, "  %-9s %s of %s%s: %s\n", "branch", number, count,
-                               verdict == VERDICT_NO ? " comes nearest" : "", conditions);
+    if (branch == NULL)
+        return;
+    g_string_append_printf(out, "  %-9s %s of %s%s: %s", "branch", number, count,
+                           verdict == VERDICT_NO ? " comes nearest" : "", conditions);
+    if (json_get(branch, SLICE("more")) != NULL)
+        g_string_append_printf(out, " and %s more", more);
+    g_string_append_c(out, '\n');
 }
 
 /* What was written down then, apart from what holds now. */

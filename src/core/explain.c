@@ -1,6 +1,7 @@
 /* Which branch comes nearest, and which of its conditions fails first.
  *
- * A condition fails by itself when no value at its path passes. Only when none of a branch does may
+ * A condition fails by itself when no value at its path passes; one that wants absence, also when
+ * there is a value that no choice of elements leaves out. Only when none of a branch does may
  * the branch fail as a whole: its values lie in different elements of one array. Then the search of
  * the reference is asked about the first condition, the first two, and so on (by halves), until it
  * says no: the last one added is the one that does not go together with the others.
@@ -12,8 +13,10 @@
 /* For an example of two leaves that clash: leaves of a field, and fields. */
 #define LEAVES_MAX   64
 #define PARTNERS_MAX 16
-#define BRANCH_MAX   10 /* conditions shown of a branch */
+#define BRANCH_MAX   10    /* conditions shown of a branch */
+#define LOOKS_MAX    10000 /* leaves of one branch that are looked at for what no choice avoids */
 #define NOT_TOGETHER "every condition is met, but not in one element of "
+#define NONE_OF      "every condition is met, but no element of "
 
 /* What a field says of the event by itself. */
 enum verdict {
@@ -28,6 +31,7 @@ struct judge {
     const struct flat *event;
     struct arena *arena;
     uint8_t *verdicts; /* enum verdict of each field of the pattern */
+    size_t looks;      /* of LOOKS_MAX, at the branch that is looked at */
 };
 
 /* ---- fields ---------------------------------------------------------------------------------- */
@@ -56,18 +60,54 @@ static void judge_fields(struct judge *j)
 
 /* ---- branches -------------------------------------------------------------------------------- */
 
-static size_t count_failed(const struct judge *j, const struct pattern_conjunction *c)
+/* Whether the others of the branch could choose elements in which the leaf does not lie. With very
+ * many leaves not all are looked at: then it may be. */
+static bool may_be_avoided(struct judge *j, const struct pattern_conjunction *c, uint32_t field,
+                           const struct flat_leaf *leaf)
+{
+    for (uint32_t i = 0; i < c->count; i++) {
+        const struct pattern_field *f = &j->pattern->fields[c->fields[i]];
+        const struct flat_leaf *other =
+            c->fields[i] == field ? NULL : flat_find(j->event, f->path, f->path_hash);
+
+        j->looks++;
+        for (size_t n = 0; other != NULL; other = explain_next(j->event, other), n++, j->looks++)
+            if (n == LEAVES_MAX || !pattern_leaves_fit(leaf, other))
+                return true;
+        if (j->looks > LOOKS_MAX)
+            return true;
+    }
+    return false;
+}
+
+/* Whether the field fails in this branch whatever the others choose: also one that must be absent
+ * and has a leaf that no choice avoids. */
+static bool is_failed(struct judge *j, const struct pattern_conjunction *c, uint32_t field)
+{
+    const struct pattern_field *f = &j->pattern->fields[field];
+    const struct flat_leaf *leaf = flat_find(j->event, f->path, f->path_hash);
+
+    if (j->verdicts[field] != VERDICT_OPEN)
+        return j->verdicts[field] == VERDICT_FAILED;
+    for (size_t n = 0; leaf != NULL && n < LEAVES_MAX; leaf = explain_next(j->event, leaf), n++)
+        if (!may_be_avoided(j, c, field, leaf))
+            return true;
+    return false;
+}
+
+static size_t count_failed(struct judge *j, const struct pattern_conjunction *c)
 {
     size_t failed = 0;
 
+    j->looks = 0;
     for (uint32_t i = 0; i < c->count; i++)
-        failed += j->verdicts[c->fields[i]] == VERDICT_FAILED;
+        failed += is_failed(j, c, c->fields[i]);
     return failed;
 }
 
 /* The branch that matches. That there is one is known; the last one stands for the case that the
  * search gave up where the quick look of pattern_matches did not have to. */
-static size_t find_match(const struct judge *j)
+static size_t find_match(struct judge *j)
 {
     const struct pattern *p = j->pattern;
     size_t way = 0;
@@ -84,7 +124,7 @@ static size_t find_match(const struct judge *j)
 
 /* Of none that matches. One in which all conditions are met but not together counts as one that
  * fails. */
-static size_t find_nearest(const struct judge *j, size_t *failing)
+static size_t find_nearest(struct judge *j, size_t *failing)
 {
     const struct pattern *p = j->pattern;
     size_t nearest = 0;
@@ -152,22 +192,24 @@ static void append_condition(GString *out, const struct pattern_field *field)
     json_close_object(&w);
 }
 
-/* What the branch asks for beyond what all of them do. */
-static struct slice describe_branch(const struct judge *j, size_t way)
+/* What the branch asks for beyond what all of them do: its beginning, and how many conditions were
+ * left out. */
+static struct slice describe_branch(const struct judge *j, size_t way, size_t *more)
 {
     const struct pattern *p = j->pattern;
     struct pattern_conjunction c = as_written(j, &p->conjunctions[way], false);
     const uint32_t *ways = count_ways(j);
     g_autoptr(GString) out = g_string_new("[");
-    size_t shown = 0;
+    size_t count = 0;
 
-    for (uint32_t i = 0; i < c.count && shown < BRANCH_MAX; i++) {
-        if (ways[c.fields[i]] == p->conjunction_count)
+    for (uint32_t i = 0; i < c.count; i++) {
+        if (ways[c.fields[i]] == p->conjunction_count || count++ >= BRANCH_MAX)
             continue;
-        g_string_append(out, shown++ > 0 ? "," : "");
+        g_string_append(out, count > 1 ? "," : "");
         append_condition(out, &p->fields[c.fields[i]]);
     }
     g_string_append_c(out, ']');
+    *more = count - MIN(count, BRANCH_MAX);
     return arena_copy(j->arena, slice_of(out->str, out->len));
 }
 
@@ -211,6 +253,7 @@ struct clash {
     const struct flat_leaf *a;
     const struct flat_leaf *b;
     uint32_t level;
+    bool is_alone; /* the two fields never go together, whatever the others choose */
 };
 
 /* Leaves of two fields that clash, if the first ones do. */
@@ -233,7 +276,8 @@ static bool find_clash(const struct judge *j, uint32_t x, uint32_t y, struct cla
     return false;
 }
 
-/* The example: a field that never fits the last one, else any leaves that clash. */
+/* The example: a field that never fits the last one, else any leaves that clash, which tell the
+ * array. */
 static bool find_example(const struct judge *j, const struct pattern_conjunction *ordered,
                          uint32_t position, struct clash *clash)
 {
@@ -242,9 +286,11 @@ static bool find_example(const struct judge *j, const struct pattern_conjunction
             uint32_t pair[] = {ordered->fields[i], ordered->fields[position]};
             struct pattern_conjunction both = {.fields = pair, .count = 2};
 
-            if ((pass == 1 || !pattern_search(j->pattern, &both, j->event)) &&
-                find_clash(j, pair[0], pair[1], clash))
-                return true;
+            if ((pass == 0 && pattern_search(j->pattern, &both, j->event)) ||
+                !find_clash(j, pair[0], pair[1], clash))
+                continue;
+            clash->is_alone = pass == 0;
+            return true;
         }
     return false;
 }
@@ -311,6 +357,25 @@ static bool shares_array(const struct judge *j, const struct pattern_conjunction
     return false;
 }
 
+/* Two leaves that clash, or the array alone when each two of the fields do go together: then any
+ * two leaves that were named could be met by others. */
+static void append_clash(GString *out, const struct judge *j, const struct clash *clash)
+{
+    size_t size = array_path_size(j->event, clash->a, clash->level);
+    struct slice array = slice_of(clash->a->path.data, size);
+
+    g_string_append(out, clash->is_alone ? NOT_TOGETHER : NONE_OF);
+    explain_append_path(out, array);
+    if (!clash->is_alone) {
+        g_string_append(out, " meets all of them");
+        return;
+    }
+    g_string_append(out, ": ");
+    append_leaf(out, clash->a, clash->level, size);
+    g_string_append(out, ", ");
+    append_leaf(out, clash->b, clash->level, size);
+}
+
 /* All conditions are met, but not together. Returns the field that the others leave no room for. */
 static const struct pattern_field *explain_arrays(const struct judge *j,
                                                   const struct pattern_conjunction *c, GString *out)
@@ -327,14 +392,7 @@ static const struct pattern_field *explain_arrays(const struct judge *j,
         if (shares_array(j, &ordered, leaf))
             g_string_append(out, " in the element that meets the other conditions");
     } else if (find_example(j, &ordered, position, &clash)) {
-        size_t size = array_path_size(j->event, clash.a, clash.level);
-
-        g_string_append(out, NOT_TOGETHER);
-        explain_append_path(out, slice_of(clash.a->path.data, size));
-        g_string_append(out, ": ");
-        append_leaf(out, clash.a, clash.level, size);
-        g_string_append(out, ", ");
-        append_leaf(out, clash.b, clash.level, size);
+        append_clash(out, j, &clash);
     } else {
         g_string_append(out, NOT_TOGETHER "an array");
     }
@@ -385,7 +443,7 @@ static void explain_match(const struct judge *j, struct explanation *out)
 }
 
 /* The first condition that fails, as written; or the one that does not go with the others. */
-static void explain_failure(const struct judge *j, const struct pattern_conjunction *c,
+static void explain_failure(struct judge *j, const struct pattern_conjunction *c,
                             struct explanation *out)
 {
     struct pattern_conjunction written = as_written(j, c, false);
@@ -393,8 +451,9 @@ static void explain_failure(const struct judge *j, const struct pattern_conjunct
     g_autoptr(GString) text = g_string_new(NULL);
     g_autoptr(GString) expected = g_string_new(NULL);
 
+    j->looks = 0;
     for (uint32_t i = 0; i < written.count && field == NULL; i++)
-        if (j->verdicts[written.fields[i]] == VERDICT_FAILED)
+        if (is_failed(j, c, written.fields[i]))
             field = &j->pattern->fields[written.fields[i]];
     if (field != NULL)
         explain_append_failure(text, field, j->event);
@@ -420,7 +479,7 @@ void explain_pattern(const struct pattern *p, const struct flat *event, struct a
     out->way = out->matches ? find_match(&j) : find_nearest(&j, &out->failing);
     out->conditions = p->conjunctions[out->way].count;
     if (out->way_count > 1)
-        out->branch = describe_branch(&j, out->way);
+        out->branch = describe_branch(&j, out->way, &out->branch_more);
     if (out->matches)
         explain_match(&j, out);
     else
@@ -459,5 +518,7 @@ void explain_write(struct json_writer *w, const struct explanation *e)
     json_put_integer(w, "number", (int64_t)e->way + 1);
     json_put_integer(w, "count", (int64_t)e->way_count);
     json_put_raw(w, "conditions", e->branch);
+    if (e->branch_more > 0)
+        json_put_integer(w, "more", (int64_t)e->branch_more);
     json_close_object(w);
 }

@@ -34,6 +34,7 @@ struct explanation {
     struct slice expected; /* JSON array of the alternatives; empty when it matches */
     struct slice actual;   /* JSON: the value, an array of several, null; empty when it matches */
     struct slice branch;   /* JSON array: what this branch alone asks for; empty without $or */
+    size_t branch_more;    /* conditions of it that branch leaves out */
     struct slice text;     /* one sentence without a full stop */
 };
 
@@ -43,7 +44,8 @@ void explain_pattern(const struct pattern *p, const struct flat *event, struct a
                      struct explanation *out);
 
 /* Writes the members of the open object: matches, text, conditions, failing, "reason" {path,
- * expected, actual, text} or null, and with $or "branch" {number, count, conditions}. */
+ * expected, actual, absent, text} or null, and with $or "branch" {number, count, conditions, and
+ * more when some were left out}. */
 void explain_write(struct json_writer *w, const struct explanation *e);
 
 #endif

@@ -12,7 +12,7 @@
 #define VALUES_MAX     5  /* in a list inside a sentence */
 #define SHOWN_MAX      3  /* values of the event */
 #define CASE_LOOKS_MAX 5  /* values of the event of which the case is looked at */
-#define NUMBER_MAX     40 /* bytes of a number from the event */
+#define NUMBER_MAX     40 /* bytes of a number inside a sentence */
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
@@ -30,9 +30,12 @@ void explain_append_quoted(GString *out, struct slice text)
 
 void explain_append_path(GString *out, struct slice path)
 {
-    g_autofree char *shown = problem_show(path);
+    struct slice shown = slice_cut(path, PROBLEM_NAME_MAX);
 
-    g_string_append(out, path.size > 0 ? shown : "\"\"");
+    if (path.size == 0)
+        g_string_append(out, "\"\"");
+    g_string_append_len(out, shown.data, (gssize)shown.size);
+    g_string_append(out, shown.size < path.size ? "…" : "");
 }
 
 /* null, true, false. */
@@ -43,7 +46,7 @@ static const char *word_of(enum json_type type)
 
 void explain_append_value(GString *out, const struct flat_leaf *leaf)
 {
-    if (leaf->type == JSON_TEXT || leaf->text.size > NUMBER_MAX) {
+    if (leaf->type == JSON_TEXT || leaf->text.size > EXPLAIN_TEXT_MAX) {
         explain_append_quoted(out, leaf->text);
         return;
     }

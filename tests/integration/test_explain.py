@@ -308,6 +308,12 @@ def test_the_command_tells_it_to_people(engine):
     shown = run("explain", "big", "over-50", "--version", "1", "--url", engine.url)
     assert shown.stdout.startswith("big matches over-50 (version 1, active)")
     assert "decided   matched by version 1, 20" in shown.stdout
+    wide = {"name": "Wide", "rules": {"$or": [
+        {"event_type": ["refund"], "payload": {f"p{i}": [{"exists": False}] for i in range(12)}},
+        {"customer_id": ["nobody"], "payload": {"amount": [0]}}]}}
+    put(engine, {**wide, "id": "wide", "status": "paused"})
+    near = run("explain", "small", "wide", "--url", engine.url).stdout
+    assert "branch    1 of 2 comes nearest: [" in near and near.splitlines()[5].endswith("] and 3 more")
     near = run("explain", "small", "vip", "--url", engine.url).stdout
     assert "branch    2 of 2 comes nearest" in near and "actual    (absent)" in near
 

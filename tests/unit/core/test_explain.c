@@ -292,7 +292,10 @@ static void test_arrays(void)
          "items.discount is 5; it must not exist"},
         {"{\"a\":{\"x\":[1],\"y\":[1],\"z\":[1]}}",
          "{\"a\":[{\"x\":1,\"y\":1},{\"x\":1,\"z\":1},{\"y\":1,\"z\":1}]}", "a.z",
-         "every condition is met, but not in one element of a: a[0].x is 1, a[1].z is 1"},
+         "every condition is met, but no element of a meets all of them"},
+        {"{\"payload\":{\"tags\":[{\"exists\":false}],\"a\":[1]}}",
+         "{\"payload\":{\"tags\":[\"x\"],\"a\":2}}", "payload.tags",
+         "payload.tags is \"x\"; it must not exist"},
         /* The first that does not go with those before it, not the last. */
         {"{\"a\":{\"x\":[1],\"y\":[1],\"z\":[1],\"w\":[1]}}",
          "{\"a\":[{\"x\":1,\"z\":1},{\"y\":1,\"w\":1}]}", "a.y",
@@ -379,6 +382,54 @@ static void test_branch_fails_by_its_arrays(void)
     done(&f);
 }
 
+/* A value that must not be there and that no element leaves out fails like any other. */
+static void test_unavoidable_presence_counts(void)
+{
+    struct fixture f;
+
+    explain(&f, "{\"payload\":{\"tags\":[{\"exists\":false}],\"a\":[1]}}",
+            "{\"payload\":{\"tags\":[\"x\"],\"a\":2}}");
+    g_assert_cmpuint(f.e.failing, ==, 2);
+    done(&f);
+    explain(&f,
+            "{\"$or\":[{\"tags\":[{\"exists\":false}],\"a\":[1],\"b\":[1]},{\"a\":[1],\"b\":[1]}]}",
+            "{\"tags\":[\"x\"],\"a\":2,\"b\":1}");
+    g_assert_cmpuint(f.e.way, ==, 1);
+    g_assert_cmpuint(f.e.failing, ==, 1);
+    assert_text(f.e.path, "a");
+    done(&f);
+    /* The second element leaves it out. */
+    explain(&f, "{\"i\":{\"x\":[{\"exists\":false}],\"y\":[1]},\"a\":[1]}",
+            "{\"i\":[{\"x\":1,\"y\":1},{\"y\":2}],\"a\":2}");
+    g_assert_cmpuint(f.e.failing, ==, 1);
+    assert_text(f.e.path, "a");
+    done(&f);
+}
+
+/* Hundreds of branches, each with more to look at than is looked at: all are treated alike. */
+static void test_many_branches_are_treated_alike(void)
+{
+    g_autoptr(GString) pattern = g_string_new("{");
+    g_autoptr(GString) event = g_string_new("{");
+    struct fixture f;
+
+    for (int i = 0; i < 150; i++) {
+        g_string_append_printf(pattern, "\"a%d\":[{\"exists\":false}],", i);
+        g_string_append_printf(event, "%s\"a%d\":[1", i > 0 ? "," : "", i);
+        for (int k = 1; k < 60; k++)
+            g_string_append(event, ",1");
+        g_string_append_c(event, ']');
+    }
+    g_string_append_c(event, '}');
+    for (int i = 0; i < 300; i++)
+        g_string_append_printf(pattern, "%s{\"o%d\":[1]}", i > 0 ? "," : "\"$or\":[", i);
+    g_string_append(pattern, "]}");
+    explain(&f, pattern->str, event->str);
+    g_assert_cmpuint(f.e.way, ==, 0);
+    g_assert_cmpuint(f.e.failing, >, 1);
+    done(&f);
+}
+
 /* ---- as JSON --------------------------------------------------------------------------------- */
 
 static void test_expected_and_actual_are_json(void)
@@ -451,6 +502,56 @@ static void test_long_texts_and_lists_are_cut(void)
     g_assert_nonnull(json_parse(f.e.actual, &f.arena, NULL));
     g_assert_nonnull(strstr(f.e.expected.data, "… and 380 more"));
     g_assert_nonnull(strstr(f.e.actual.data, "… and 380 more"));
+    done(&f);
+}
+
+/* In the JSON a number is a number until it is too long; only the sentence is cut before. */
+static void test_long_numbers_stay_numbers(void)
+{
+    struct fixture f;
+
+    explain(&f, "{\"a\":[1]}", "{\"a\":12345678901234567890123456789012345678901}");
+    assert_text(f.e.actual, "12345678901234567890123456789012345678901");
+    assert_text(f.e.text, "a is 1234567890123456789012345678901234567890…; it must be 1");
+    done(&f);
+    explain(
+        &f, "{\"a\":[1]}",
+        "{\"a\":123456789012345678901234567890123456789012345678901234567890123456789012345678901}");
+    assert_text(f.e.actual, "\"12345678901234567890123456789012345678901234567890123456789012345678"
+                            "901234567890…\"");
+    done(&f);
+}
+
+static void test_paths_may_have_any_characters(void)
+{
+    static const char text[] = "a\0b is absent; it must be \"x\"";
+    struct fixture f;
+
+    explain(&f, "{\"a\\u0000b\":[\"x\"]}", "{}");
+    g_assert_true(slice_equal(f.e.text, slice_of(text, sizeof(text) - 1)));
+    done(&f);
+}
+
+static void test_long_branches_tell_how_many_more(void)
+{
+    g_autoptr(GString) pattern = g_string_new("{\"all\":[1],\"$or\":[{\"z\":[1]},{\"c0\":[1]");
+    g_autoptr(GString) out = g_string_new(NULL);
+    struct fixture f;
+    struct json_writer w;
+
+    for (int i = 1; i < 13; i++)
+        g_string_append_printf(pattern, ",\"c%d\":[1]", i);
+    g_string_append(pattern, "}]}");
+    explain(&f, pattern->str,
+            "{\"all\":1,\"c0\":1,\"c1\":1,\"c2\":1,\"c3\":1,\"c4\":1,\"c5\":1,\"c6\":1,\"c7\":1,"
+            "\"c8\":1,\"c9\":1,\"c10\":1,\"c11\":1,\"c12\":1}");
+    g_assert_true(f.e.matches);
+    g_assert_cmpuint(f.e.branch_more, ==, 3);
+    json_writer_init(&w, out);
+    json_open_object(&w);
+    explain_write(&w, &f.e);
+    json_close_object(&w);
+    g_assert_true(g_str_has_suffix(out->str, "{\"path\":\"c9\",\"expected\":[1]}],\"more\":3}}"));
     done(&f);
 }
 
@@ -600,6 +701,13 @@ int main(int argc, char **argv)
     g_test_add_func("/explain/expected_and_actual_are_json", test_expected_and_actual_are_json);
     g_test_add_func("/explain/absent_is_told_from_null", test_absent_is_told_from_null);
     g_test_add_func("/explain/long_texts_and_lists_are_cut", test_long_texts_and_lists_are_cut);
+    g_test_add_func("/explain/unavoidable_presence_counts", test_unavoidable_presence_counts);
+    g_test_add_func("/explain/many_branches_are_treated_alike",
+                    test_many_branches_are_treated_alike);
+    g_test_add_func("/explain/long_numbers_stay_numbers", test_long_numbers_stay_numbers);
+    g_test_add_func("/explain/paths_may_have_any_characters", test_paths_may_have_any_characters);
+    g_test_add_func("/explain/long_branches_tell_how_many_more",
+                    test_long_branches_tell_how_many_more);
     g_test_add_func("/explain/written_members", test_written_members);
     for (int i = 1; i < argc; i++)
         add_cases(argv[i]);
