@@ -3,6 +3,7 @@
 #include "api/event_find.h"
 
 #include "common/json.h"
+#include "core/event.h"
 
 #define RETRIES_MAX 1000 /* waiting retries searched for the id: there is no index by event id */
 #define ROWS_MAX    16   /* events or failures with the id that are looked at */
@@ -25,6 +26,7 @@ static void take_body(struct found_event *event, const struct queue_message *m)
     event->received_at_us = m->published_at_us;
     event->body = keep(event, m->body);
     event->has_body = true;
+    event->correlation = keep(event, m->correlation);
 }
 
 /* The first message with the id and, when one was given, the source. */
@@ -33,12 +35,15 @@ static void take_message(struct found_event *event, const struct queue_batch *ba
     for (size_t i = 0; i < batch->count && event->state == NULL; i++) {
         const struct queue_message *m = &batch->messages[i];
         struct arena scratch;
+        struct slice source;
 
         if (!slice_equal(m->key, event->event_id))
             continue;
         arena_init(&scratch);
-        if (!event->has_source || slice_equal(source_of(m, &scratch), event->source)) {
+        source = source_of(m, &scratch);
+        if (!event->has_source || slice_equal(source, event->source)) {
             take_body(event, m);
+            event->shown_source = keep(event, source);
             event->state = "queued";
         }
         arena_done(&scratch);
@@ -69,20 +74,28 @@ static bool find_retrying(struct api *api, struct found_event *event, GError **e
     return is_ok;
 }
 
+/* From now on only what is of this source counts. */
+static void take_source(struct found_event *event, struct slice source)
+{
+    event->source = event->shown_source = keep(event, source);
+    event->has_source = true;
+}
+
 /* For store_list, newest first: the newest is the one. */
 static void take_processed(const struct store_row *row, void *user)
 {
     struct found_event *event = user;
 
-    if (event->state != NULL && g_str_equal(event->state, "processed"))
+    if (event->is_processed)
         return;
+    event->is_processed = true;
     event->state = "processed";
-    event->source = keep(event, row->source);
-    event->has_source = true;
+    event->row = *row;
+    event->row.worker_id = keep(event, row->worker_id);
+    take_source(event, row->source);
     event->seq = row->seq;
     event->received_at_us = row->received_at_us;
     event->ended_at_us = row->processed_at_us;
-    event->match_count = row->match_count;
     event->has_body = false; /* a copy that waits may have another body */
 }
 
@@ -96,8 +109,7 @@ static void take_failure(const struct store_row *row, void *user)
     if (event->state != NULL && (!is_open || g_str_equal(event->state, "failed")))
         return;
     event->state = is_open ? "failed" : "replayed";
-    event->source = keep(event, row->source);
-    event->has_source = true;
+    take_source(event, row->source);
     event->seq = row->seq;
     event->received_at_us = row->received_at_us;
     event->ended_at_us = row->last_failed_at_us;
@@ -105,6 +117,7 @@ static void take_failure(const struct store_row *row, void *user)
     event->error = keep(event, row->error);
     event->body = keep(event, row->body);
     event->has_body = row->body.size > 0;
+    event->correlation = keep(event, row->correlation_id);
 }
 
 static bool list_into(struct api *api, struct found_event *event, enum store_view view,
@@ -151,7 +164,28 @@ bool event_find(struct api *api, struct found_event *event, GError **error)
     if (!is_ok || (event->state == NULL && !find_retrying(api, event, error)) ||
         !list_into(api, event, STORE_EVENTS, take_processed, error))
         return false;
-    if (event->state != NULL && g_str_equal(event->state, "processed"))
+    if (event->is_processed)
         return read_body(api, event, error);
     return event->state != NULL || list_into(api, event, STORE_FAILURES, take_failure, error);
+}
+
+/* An id that is too long cannot exist, so nobody is asked. */
+bool event_find_asked(struct api *api, struct request *req, struct response *res,
+                      struct found_event *event)
+{
+    g_autoptr(GError) error = NULL;
+
+    *event = (struct found_event){.event_id = req->params[0], .arena = &req->arena};
+    event->has_source = request_query(req, "source", &event->source);
+    if (event->event_id.size > EVENT_ID_MAX)
+        response_problem(res, req, 404, "not-found", NULL, "an event id has at most %d bytes",
+                         EVENT_ID_MAX);
+    else if (!event_find(api, event, &error))
+        response_error(res, req, error);
+    else if (event->state == NULL)
+        response_problem(res, req, 404, "not-found", NULL, "no event with the id '%.*s'",
+                         SLICE_ARG(event->event_id));
+    else
+        return true;
+    return false;
 }

@@ -64,25 +64,10 @@ static void subject_done(struct subject *s)
 static bool find_subject(struct api *api, struct request *req, struct response *res,
                          struct subject *s)
 {
-    g_autoptr(GError) error = NULL;
-
-    *s = (struct subject){.event = {.event_id = req->params[0], .arena = &req->arena}};
+    *s = (struct subject){.trouble = NULL};
     flat_init(&s->flat);
-    s->event.has_source = request_query(req, "source", &s->event.source);
-    if (s->event.event_id.size > EVENT_ID_MAX) {
-        response_problem(res, req, 404, "not-found", NULL, "an event id has at most %d bytes",
-                         EVENT_ID_MAX);
+    if (!event_find_asked(api, req, res, &s->event))
         return false;
-    }
-    if (!event_find(api, &s->event, &error)) {
-        response_error(res, req, error);
-        return false;
-    }
-    if (s->event.state == NULL) {
-        response_problem(res, req, 404, "not-found", NULL, "no event with the id '%.*s'",
-                         SLICE_ARG(s->event.event_id));
-        return false;
-    }
     read_subject(s);
     return true;
 }
@@ -92,15 +77,14 @@ static const char *status_of(const struct found_event *event)
 {
     if (event->ended_at_us == 0)
         return "waiting";
-    return g_str_equal(event->state, "processed") ? "processed" : "failed";
+    return event->is_processed ? "processed" : "failed";
 }
 
 /* What stands at the head of every answer about a stored event. */
 static void write_subject(struct json_writer *w, const struct found_event *event)
 {
     json_put_text(w, "event_id", event->event_id);
-    if (event->has_source)
-        json_put_text(w, "source", event->source);
+    json_put_text(w, "source", event->shown_source);
     json_put_string(w, "state", event->state);
     json_put_integer(w, "seq", event->seq);
     json_put_time(w, "received_at", event->received_at_us);
@@ -117,16 +101,14 @@ static void write_failure(struct json_writer *w, const struct found_event *event
 
 /* ---- the decision ---------------------------------------------------------------------------- */
 
-/* Of one campaign, of which this version is judged; match NULL: there is none. A deletion is no
- * version, but has the row's time. */
+/* Of one campaign, of which this version is judged; match NULL: there is none. */
 static void write_decided(struct json_writer *w, const struct found_event *event,
                           const struct store_campaign *version, const struct stored_match *match)
 {
     const char *status = status_of(event);
-    bool is_later = !version->is_deleted && event->ended_at_us != 0 &&
-                    version->updated_at_us > event->ended_at_us;
+    bool is_later = event->ended_at_us != 0 && version->updated_at_us > event->ended_at_us;
 
-    if (g_str_equal(status, "processed"))
+    if (event->is_processed)
         status = match != NULL ? "matched" : "not_matched";
     json_key(w, "decided");
     json_open_object(w);
@@ -158,7 +140,7 @@ static bool load_matches(struct api *api, const struct found_event *event, struc
         .view = STORE_MATCHES, .seq = event->seq, .campaign_id = campaign_id, .limit = 1};
     struct store_page page;
 
-    if (event->match_count == 0)
+    if (event->row.match_count == 0)
         return true;
     return store_list(api->store, &query, event->arena, take_match, matches, &page, error);
 }
@@ -261,8 +243,9 @@ static bool load_first(struct api *api, struct request *req, struct response *re
     return false;
 }
 
-/* The version that was asked for, and the newest (also of a deleted campaign). version 0: the
- * newest. false: 404 or another problem has been answered. */
+/* The version that was asked for, and the newest (also of a deleted campaign, of which the list has
+ * the time of the deletion, so that its version is read apart). version 0: the newest. false: 404
+ * or another problem has been answered. */
 static bool load_version(struct api *api, struct request *req, struct response *res,
                          struct slice id, int64_t version, struct store_campaign *newest,
                          struct store_campaign *out)
@@ -279,8 +262,9 @@ static bool load_version(struct api *api, struct request *req, struct response *
         return false;
     }
     *newest = *out = found.campaign;
-    if (version == 0 || version == newest->version)
+    if (!newest->is_deleted && (version == 0 || version == newest->version))
         return true;
+    version = version == 0 ? newest->version : version;
     one.before =
         version < INT64_MAX ? version + 1 : INT64_MAX; /* versions below it, newest first */
     if (!load_first(api, req, res, &one, &found))
@@ -424,7 +408,7 @@ static void explain_all(struct api *api, struct request *req, struct response *r
     json_open_object(&w);
     json_put_string(&w, "status", status_of(&s->event));
     json_put_time(&w, "at", s->event.ended_at_us);
-    json_put_integer(&w, "match_count", s->event.match_count);
+    json_put_integer(&w, "match_count", s->event.row.match_count);
     write_failure(&w, &s->event);
     json_close_object(&w);
     json_put_time(&w, "judged_at", clock_now_us());

@@ -1,5 +1,6 @@
 """Events through the front door: what is accepted, refused, stored and shown."""
 import json
+import sqlite3
 import threading
 import urllib.parse
 
@@ -198,6 +199,32 @@ def test_the_source_belongs_to_the_id(server):
     assert show(server, "s-1", source="web").json["event"] == event("s-1", source="web")
     assert show(server, "s-1", source="pos").json["event"]["payload"] == {"a": 1}
     assert show(server, "s-1", source="app").status == 404
+
+
+def test_a_waiting_event_lends_its_bytes_to_no_other_source(server):
+    server.send(event("b-1", source="web"), event("b-2"))
+    server.wait_idle()
+    assert server.stop() == 0
+    queue = sqlite3.connect(server.folder / "queue.db")
+    with queue:
+        assert queue.execute("DELETE FROM raw_events WHERE event_id = 'b-1'").rowcount == 1
+    queue.close()
+    server.env = {"EVENTFLOW_TEST_FAULT": "worker.match~held=wait:60000@1+"}
+    server.start()
+    server.send(event("b-1", "held", source="pos"))
+    if show(server, "b-1", source="pos").json["state"] != "queued":
+        pytest.skip("this build has no test hooks")
+    found = show(server, "b-1").json
+    assert found["state"] == "processed" and found["event"] is None
+    assert explain(server, "b-1") == ("web", "the bytes of the event are no longer kept")
+    server.kill()
+
+
+def explain(server, event_id):
+    """The source that is explained, and what is said about it."""
+    server.request("PUT", "/campaigns/c", {"name": "c", "rules": {"event_type": ["x"]}})
+    answer = server.get(f"/events/{event_id}/explain?campaign=c").json
+    return answer["source"], answer["judged"]["text"]
 
 
 def test_ids_may_be_any_text(server):

@@ -112,8 +112,12 @@ def test_decided_then_is_apart_from_judged_now(make_server):
     assert "has no version 3" in problem["detail"]
     # Deleted ones are explained as well, and stay out of the list.
     assert server.request("DELETE", "/campaigns/over-50").status == 204
-    deleted = explain(server, "f", campaign="over-50")
-    assert deleted["campaign"]["deleted"] is True and deleted["judged"]["matches"] is False
+    for asked in ({}, {"version": 2}):
+        deleted = explain(server, "f", campaign="over-50", **asked)
+        assert deleted["campaign"]["deleted"] is True and deleted["judged"]["matches"] is False
+        # The time is the version's own, not that of its deletion.
+        assert deleted["campaign"]["updated_at"] == now["campaign"]["updated_at"]
+        assert "stored after" in deleted["decided"]["note"]
     assert explain(server, "f")["campaigns"] == []
     shown = run("explain", "f", "over-50", "--url", server.url)
     assert shown.returncode == 0 and "(version 2, deleted)" in shown.stdout
@@ -165,6 +169,7 @@ def test_waiting_events_are_judged_before_they_are_decided(make_server):
     answer = explain(server, "w", campaign="over-50", source="web")
     if answer["state"] != "queued":
         pytest.skip("this build has no test hooks")
+    assert explain(server, "w", campaign="over-50")["source"] == "web"
     assert answer["decided"] == {"status": "waiting", "at": None}
     assert answer["judged"]["reason"]["path"] == "event_type"
     explain(server, "w", 404, campaign="over-50", source="app")
