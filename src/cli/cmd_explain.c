@@ -380,6 +380,9 @@ static int explain_ask(struct remote *r, int64_t version)
         return options_refuse(&r->options, "say which event");
     if (r->operand_count > 2)
         return options_refuse(&r->options, "an argument too many: '%s'", r->operands[2]);
+    for (size_t i = 0; i < r->operand_count; i++)
+        if (r->operands[i][0] == '\0')
+            return options_refuse(&r->options, "the %s is empty", i == 0 ? "event" : "campaign");
     if (r->operand_count == 1 && version > 0)
         return options_refuse(&r->options, "--version needs the campaign it belongs to");
     r->client = client_new(r->flags.url, &error);

@@ -20,7 +20,12 @@ static void write_one(struct json_writer *w, const struct match_patterns *patter
     json_put_text(w, "path", why.path);
     json_put_raw(w, "expected", why.expected);
     json_put_raw(w, "actual", why.actual);
+    json_put_bool(w, "absent", why.is_absent);
     json_put_text(w, "text", why.text);
+    if (why.way_count > 1) {
+        json_put_integer(w, "branch", (int64_t)why.way + 1);
+        json_put_integer(w, "branches", (int64_t)why.way_count);
+    }
     json_close_object(w);
 }
 

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "cli/table.h"
 #include "common/clock.h"
 #include "common/error.h"
 #include "common/hash.h"
@@ -69,14 +70,16 @@ void match_patterns_done(struct match_patterns *p)
     arena_done(&p->arena);
 }
 
-/* Prints the line's trouble, unless there was much before. */
+/* Prints the line's trouble, unless there was much before. It may have names from the file in it.
+ */
 static void refuse(struct reading *r, uint64_t number, const char *reason)
 {
+    g_autofree char *safe = table_safe_text(slice_text(reason));
     g_autoptr(GError) error = NULL;
 
     if (r->wrong++ >= WRONG_SHOWN_MAX)
         return;
-    match_input_refuse(r->in, number, reason, &error);
+    match_input_refuse(r->in, number, safe, &error);
     match_progress_clear(r->progress);
     fprintf(stderr, "eventflow match: %s\n", error->message);
 }

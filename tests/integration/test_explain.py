@@ -323,6 +323,14 @@ def test_the_command_tells_it_to_people(engine):
     assert "branch    2 of 2 comes nearest" in near and "actual    (absent)" in near
 
 
+@pytest.mark.parametrize("operands, what", [(("",), "event"), (("", "vip"), "event"),
+                                            (("big", ""), "campaign")])
+def test_the_command_refuses_empty_names(engine, operands, what):
+    refused = run("explain", *operands, "--url", engine.url)
+    assert refused.returncode == 64 and refused.stdout == ""
+    assert f"the {what} is empty" in refused.stderr
+
+
 def test_the_command_lists_all_active_campaigns(engine):
     lines = run("explain", "big", "--url", engine.url).stdout.splitlines()
     assert lines[0].startswith("big: processed 20")

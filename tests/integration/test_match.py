@@ -132,6 +132,26 @@ def test_explain_says_why_the_others_do_not_match(some, tmp_path):
     assert plain == [line["matches"] for line in lines]
 
 
+def test_reasons_tell_null_from_absent_and_which_branch_it_is(tmp_path):
+    patterns = write(tmp_path / "p.ndjson", [
+        '{"id":"plain","pattern":{"x":[1]}}',
+        '{"id":"or","pattern":{"$or":[{"x":[1],"y":[1]},{"x":[2]}]}}'])
+    result = match(patterns, "-", "--explain", stdin='{"x":null}\n{}\n')
+    null, absent = (line["not"] for line in answers(result))
+    assert [n["absent"] for n in null] == [False, False] and null[0]["actual"] is None
+    assert [n["absent"] for n in absent] == [True, True] and absent[0]["actual"] is None
+    assert "branch" not in null[0] and "branches" not in null[0]
+    assert (null[1]["branch"], null[1]["branches"]) == (2, 2)
+
+
+def test_names_in_wrong_patterns_do_not_reach_the_terminal_as_they_are(tmp_path):
+    patterns = write(tmp_path / "p.ndjson", [
+        r'{"id":1,"pattern":{"x":{"a\u001b[31m\nb":[1]},"x.a\u001b[31m\nb":[2]}}'])
+    result = match(patterns, "-", stdin="")
+    assert result.returncode == 65 and "is named twice" in result.stderr
+    assert "\x1b" not in result.stderr and result.stderr.count("\n") == 2
+
+
 def test_trusted_events_are_answered_the_same(some):
     events = '{"x":1,"y":1}\n{"z":{"x":[1,"}"]},"x":"1"}\n{}\n{"y":null}\n'
     whole = match(some, "-", stdin=events)
