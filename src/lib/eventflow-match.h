@@ -75,7 +75,7 @@ struct ef_match_options {
     size_t pattern_text_max;         /* text of one pattern: 65,536, at most 262,144 */
     size_t pattern_values_max;       /* values in one: 500, at most 2,000 */
     size_t pattern_depth_max;        /* objects in each other: 32, at most 60 */
-    size_t pattern_conjunctions_max; /* combinations of $or branches: 1,000, at most 4,000 */
+    size_t pattern_conjunctions_max; /* combinations of $or branches: 1,000, at most 2,000 */
     size_t pattern_stars_max;        /* '*' in one wildcard: 16, at most 64 */
     size_t event_text_max;           /* text of one event: 1 MiB, at most 2,147,483,647 */
     size_t memory_max;               /* bytes that a finished set may take; 0: no limit */
@@ -111,8 +111,8 @@ EF_MATCH_API enum ef_match_code ef_match_compiler_add(struct ef_match_compiler *
                                                       struct ef_match_error *error);
 
 /* Shows an event as they come; what is rare in such a sample makes a good way into the set. Never
- * changes an answer, only its time. A few hundred do; beyond 1,000, and those that cannot be read,
- * are left out. Copied. */
+ * changes an answer, only its time. A few hundred do; those beyond 1,000 or 16 MiB in all, and
+ * those that cannot be read, are left out. Copied. */
 EF_MATCH_API void ef_match_compiler_sample(struct ef_match_compiler *c,
                                            struct ef_match_bytes event);
 

@@ -14,15 +14,17 @@
 #include "core/pattern.h"
 #include "core/problem.h"
 
-#define PLACES_MAX ((guint)INT32_MAX) /* places are numbers of 32 bits */
+#define PLACES_MAX       ((guint)INT32_MAX) /* places are numbers of 32 bits */
+#define SAMPLE_BYTES_MAX ((size_t)16 << 20) /* of all events of the sample */
 
 /* One thread. */
 struct ef_match_compiler {
     struct ef_match_options options; /* every member is set */
     struct matcher_builder *builder;
     struct arena id_bytes;
-    GArray *ids;      /* of struct ef_match_bytes, in id_bytes */
-    size_t id_memory; /* bytes that the ids will take in the set */
+    GArray *ids;        /* of struct ef_match_bytes, in id_bytes */
+    size_t id_memory;   /* bytes that the ids will take in the set */
+    size_t sample_size; /* bytes of the events of the sample */
 };
 
 /* Immutable apart from references. */
@@ -141,6 +143,7 @@ static void compiler_init(struct ef_match_compiler *c)
     arena_init(&c->id_bytes);
     c->ids = g_array_new(FALSE, FALSE, sizeof(struct ef_match_bytes));
     c->id_memory = sizeof(struct ef_match_set);
+    c->sample_size = 0;
 }
 
 static void compiler_done(struct ef_match_compiler *c)
@@ -242,8 +245,10 @@ enum ef_match_code ef_match_compiler_add(struct ef_match_compiler *c, struct ef_
 
 void ef_match_compiler_sample(struct ef_match_compiler *c, struct ef_match_bytes event)
 {
-    if (event.size <= c->options.event_text_max)
-        matcher_builder_sample(c->builder, as_slice(event));
+    if (event.size > c->options.event_text_max || event.size > SAMPLE_BYTES_MAX - c->sample_size)
+        return;
+    c->sample_size += event.size;
+    matcher_builder_sample(c->builder, as_slice(event));
 }
 
 /* ---- the set --------------------------------------------------------------------------------- */

@@ -35,6 +35,22 @@ def test_the_readme_s_first_event_matches(make_server):
     assert server.get("/campaigns/coupon-for-big-carts").status == 200
 
 
+def test_the_library_s_documented_limits_are_those_of_the_code():
+    """In the header, in the manual and in the matcher's own header."""
+    def number(text):
+        return int(text.replace(",", ""))
+
+    code = {f"pattern_{name.lower()}_max": eval(value) for name, value in re.findall(
+        r"#define PATTERN_(\w+)_MOST +([\d *()]+)\n", (ROOT / "src/core/pattern.h").read_text())}
+    header = {name: number(most) for name, most in re.findall(
+        r"size_t (pattern_\w+); +/\*.* at most ([\d,]+) \*/",
+        (ROOT / "src/lib/eventflow-match.h").read_text())}
+    manual = {name: number(most) for name, most in re.findall(
+        r"\.It Va (pattern_\w+) Ta [\d,]+ Ta ([\d,]+) Ta",
+        (ROOT / "docs/eventflow-match.3").read_text())}
+    assert len(code) == 5 and header == code and manual == code
+
+
 def test_every_documented_problem_type_and_metric_exists(server):
     text = (ROOT / "docs/operations.md").read_text()
     metrics = server.get("/metrics").body.decode()

@@ -8,6 +8,7 @@ struct fixture {
     struct arena arena;
     const struct json_value *paths;
     const struct json_value *parameters;
+    const struct json_value *schemas;
 };
 
 static void set_up(struct fixture *f, gconstpointer data)
@@ -23,6 +24,7 @@ static void set_up(struct fixture *f, gconstpointer data)
     g_assert_no_error(error);
     f->paths = json_get(document, SLICE("paths"));
     f->parameters = json_get(json_get(document, SLICE("components")), SLICE("parameters"));
+    f->schemas = json_get(json_get(document, SLICE("components")), SLICE("schemas"));
     g_assert_nonnull(f->paths);
 }
 
@@ -131,6 +133,90 @@ static void media_types_are_the_same(struct fixture *f, gconstpointer data)
     }
 }
 
+/* ---- examples -------------------------------------------------------------------------------- */
+
+static const struct json_value *resolve_schema(const struct fixture *f,
+                                               const struct json_value *schema)
+{
+    struct slice ref = json_get_text(schema, "$ref");
+    struct slice prefix = SLICE("#/components/schemas/");
+
+    if (ref.size == 0)
+        return schema;
+    g_assert_true(slice_starts_with(ref, prefix));
+    return json_get(f->schemas, slice_of(ref.data + prefix.size, ref.size - prefix.size));
+}
+
+/* Whether the schema's type, if it is one word, is that of the value. */
+static bool has_type(const struct json_value *schema, const struct json_value *value)
+{
+    static const struct {
+        const char *name;
+        enum json_type type;
+    } TYPES[] = {{"object", JSON_OBJECT},
+                 {"array", JSON_ARRAY},
+                 {"string", JSON_TEXT},
+                 {"number", JSON_NUMBER},
+                 {"integer", JSON_NUMBER}};
+    struct slice type = json_get_text(schema, "type");
+
+    for (size_t i = 0; i < G_N_ELEMENTS(TYPES); i++)
+        if (slice_equal(type, slice_text(TYPES[i].name)))
+            return value->type == TYPES[i].type;
+    return true;
+}
+
+/* The members of an object, as far as "required", "properties" and "additionalProperties" go. Each
+ * level is one object or array of an example. */
+static void check_value(const struct fixture *f, const struct json_value *schema,
+                        const struct json_value *value)
+{
+    const struct json_value *s = resolve_schema(f, schema);
+    const struct json_value *required = json_get(s, SLICE("required"));
+    const struct json_value *properties = json_get(s, SLICE("properties"));
+    const struct json_value *others = json_get(s, SLICE("additionalProperties"));
+    const struct json_value *items = json_get(s, SLICE("items"));
+
+    g_assert_nonnull(s);
+    if (!has_type(s, value))
+        g_error("an example has %.*s of a wrong type", SLICE_ARG(value->source));
+    for (const struct json_value *r = required != NULL ? required->first : NULL; r != NULL;
+         r = r->next)
+        if (json_get(value, r->text) == NULL)
+            g_error("an example lacks %.*s: %.*s", SLICE_ARG(r->text), SLICE_ARG(value->source));
+    for (const struct json_value *m = value->first; m != NULL; m = m->next) {
+        const struct json_value *of =
+            value->type == JSON_ARRAY ? items : json_get(properties, m->key);
+
+        if (of != NULL)
+            check_value(f, of, m);
+        else if (others != NULL && others->type == JSON_FALSE)
+            g_error("an example has %.*s: %.*s", SLICE_ARG(m->key), SLICE_ARG(value->source));
+    }
+}
+
+static void examples_fit_their_schemas(struct fixture *f, gconstpointer data)
+{
+    size_t checked = 0;
+
+    (void)data;
+    for (size_t i = 0; i < ROUTE_COUNT; i++) {
+        const struct json_value *content =
+            json_get(json_get(described(f, &ROUTES[i]), SLICE("requestBody")), SLICE("content"));
+
+        for (const struct json_value *media = content != NULL ? content->first : NULL;
+             media != NULL; media = media->next) {
+            const struct json_value *example = json_get(media, SLICE("example"));
+
+            if (example == NULL)
+                continue;
+            check_value(f, json_get(media, SLICE("schema")), example);
+            checked++;
+        }
+    }
+    g_assert_cmpuint(checked, >=, 5);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -142,5 +228,7 @@ int main(int argc, char **argv)
                query_parameters_are_the_same, tear_down);
     g_test_add("/openapi/media_types_are_the_same", struct fixture, NULL, set_up,
                media_types_are_the_same, tear_down);
+    g_test_add("/openapi/examples_fit_their_schemas", struct fixture, NULL, set_up,
+               examples_fit_their_schemas, tear_down);
     return g_test_run();
 }

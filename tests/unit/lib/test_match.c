@@ -2,6 +2,7 @@
 #include <eventflow-match.h>
 
 #include <string.h>
+#include <sys/resource.h>
 
 #include <glib.h>
 
@@ -218,6 +219,30 @@ static void test_samples(void)
     check_found(r, PURCHASE, "vip large no-coupon a-purchase ");
     ef_match_reader_free(r);
     ef_match_set_unref(set);
+    ef_match_compiler_free(c);
+}
+
+/* The most memory this process had until now. Units: KiB. */
+static long peak_memory(void)
+{
+    struct rusage usage;
+
+    g_assert_cmpint(getrusage(RUSAGE_SELF, &usage), ==, 0);
+    return usage.ru_maxrss;
+}
+
+/* 16 MiB of the 400 that are shown. */
+static void test_samples_are_bounded(void)
+{
+    struct ef_match_compiler *c = new_compiler(NULL);
+    g_autofree char *spaces = g_strnfill(1 << 20, ' ');
+    long before;
+
+    memcpy(spaces, "{}", 2);
+    before = peak_memory();
+    for (int i = 0; i < 400; i++)
+        ef_match_compiler_sample(c, bytes_of(spaces));
+    g_assert_cmpint(peak_memory() - before, <, 100 << 10);
     ef_match_compiler_free(c);
 }
 
@@ -578,6 +603,7 @@ int main(int argc, char **argv)
     g_test_add_func("/match/an_id_may_stand_twice", test_same_id_twice);
     g_test_add_func("/match/an_empty_set_matches_nothing", test_empty_set);
     g_test_add_func("/match/samples_change_no_answer", test_samples);
+    g_test_add_func("/match/samples_take_little_memory", test_samples_are_bounded);
     g_test_add_func("/match/a_set_lives_as_long_as_its_references", test_set_outlives);
     g_test_add_func("/match/a_reader_moves_on_to_another_set", test_reader_moves_on);
     g_test_add_func("/match/a_compiler_makes_several_sets", test_compiler_starts_anew);
