@@ -185,9 +185,7 @@ static void prepare(struct matcher_run *run)
 
 bool matcher_elements_meet(struct matcher_run *run, const uint32_t *fields, uint32_t count)
 {
-    uint32_t arrays[FIELDS_MAX], group[FIELDS_MAX];
-
-    uint32_t few = MIN(count, FIELDS_MAX);
+    uint32_t arrays[FIELDS_MAX], group[FIELDS_MAX], few = MIN(count, FIELDS_MAX);
 
     prepare(run);
     for (uint32_t i = 0; i < few; i++)
