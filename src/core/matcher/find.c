@@ -204,7 +204,7 @@ static void try_candidate(struct matcher_run *run, const struct matcher_candidat
 
 static void grow_passed(struct matcher_run *run, size_t count)
 {
-    run->passed_room = MAX(run->passed_room * 2, run->passed_count + count);
+    run->passed_room = MAX(run->passed_room * 2, run->passed_count + count + 1);
     run->passed = g_renew(struct matcher_candidate, run->passed, run->passed_room);
 }
 
@@ -216,7 +216,7 @@ static inline void sift(struct matcher_run *run, const struct matcher_node *node
     const uint32_t *where = sieve + (size_t)node->list_count * SIEVE_WORDS;
     struct matcher_candidate *out;
 
-    if (run->passed_count + node->list_count > run->passed_room)
+    if (run->passed_count + node->list_count >= run->passed_room)
         grow_passed(run, node->list_count);
     out = run->passed + run->passed_count;
     for (uint32_t i = 0; i < node->list_count; i++) {
