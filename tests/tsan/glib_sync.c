@@ -195,3 +195,17 @@ gpointer g_async_queue_pop(GAsyncQueue *queue)
     g_mutex_unlock(&queue->lock);
     return data;
 }
+
+gpointer g_async_queue_timeout_pop(GAsyncQueue *queue, guint64 timeout_us)
+{
+    gint64 until_us = g_get_monotonic_time() + (gint64)timeout_us;
+    gboolean is_in_time = TRUE;
+    void *data;
+
+    g_mutex_lock(&queue->lock);
+    while (g_queue_is_empty(&queue->items) && is_in_time)
+        is_in_time = g_cond_wait_until(&queue->arrived, &queue->lock, until_us);
+    data = g_queue_pop_tail(&queue->items); /* NULL when there is none */
+    g_mutex_unlock(&queue->lock);
+    return data;
+}
