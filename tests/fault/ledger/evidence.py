@@ -63,6 +63,7 @@ class Evidence:
         self.bodies = 0        # different bodies that were sent, by the whole SHA-256
         self.campaign_problems = []
         self.aside, self.answers = None, {}
+        self.scans = []        # the processes of a large scan
         self.totals = [0, 0, 0]  # ops by outcome
         self.db = sqlite3.connect("", uri=True, isolation_level=None)
 
@@ -72,6 +73,9 @@ class Evidence:
     def __exit__(self, *_):
         if self.aside is not None:
             self.aside.join()
+        for process in self.scans:
+            process.kill()
+            process.wait()
         self.db.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -110,7 +114,7 @@ class Evidence:
             self.attach_data(db)
             for sql in queries.OF_DATA_ALONE:
                 self.answers[sql] = db.execute(sql).fetchall()
-        except sqlite3.DatabaseError:
+        except (sqlite3.DatabaseError, UnicodeDecodeError):
             pass
         db.close()
 
@@ -166,8 +170,8 @@ class Evidence:
         if len(tasks) == 1:
             self.note_scan(scan(tasks[0]))
             return lambda: self.join_scans(tasks)
-        processes = [start_scan(task) for task in tasks]
-        return lambda: self.finish_scans(tasks, processes)
+        self.scans += [start_scan(task) for task in tasks]
+        return lambda: self.finish_scans(tasks)
 
     def tasks(self, low, high):
         documents, versions = self.campaign_versions()
@@ -187,11 +191,11 @@ class Evidence:
         self.unjudged.update(answer["unjudged"])
         self.bodies = answer["bodies"]
 
-    def finish_scans(self, tasks, processes):
-        for process in processes:
+    def finish_scans(self, tasks):
+        for process in self.scans:
             text = process.stdout.read()
             if process.wait() != 0:
-                raise RuntimeError("the scan of the data failed")
+                raise RuntimeError("the scan of the data failed, as it says on standard error")
             self.note_scan(json.loads(text))
         self.join_scans(tasks)
 

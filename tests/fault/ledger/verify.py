@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import threading
 import time
+import traceback
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -33,12 +34,18 @@ def verify(ledger_folder, data_folder, url=None, fault_log=None, artifacts=None,
         with Evidence(ledger_folder, data_folder, fault_log) as evidence:
             evidence.collect(healths.start)
             Judgement(evidence, verdict, url, quiet, foreign, may_fail).all()
-    except (sqlite3.DatabaseError, RuntimeError) as error:
-        verdict.add("readable", [f"the data cannot be read: {error}"])
+    except Exception as error:  # bytes that were damaged read as anything: NULL for a number
+        verdict.add("readable", [f"the data cannot be read: {spell(error)}"])
     verdict.add("health", healths.wait(), "both databases: integrity_check, foreign_key_check")
     if artifacts and not verdict.ok:
         keep(artifacts, ledger_folder, data_folder, fault_log, verdict)
     return verdict
+
+
+def spell(error):
+    """What, and where in the judge."""
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} at {Path(at.filename).name}:{at.lineno}: {error}"
 
 
 def fetch(url):
@@ -79,6 +86,7 @@ class Health:
     def check(self, path):
         try:
             db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)
+            db.text_factory = lambda text: text.decode(errors="replace")
             for pragma in ("integrity_check", "foreign_key_check"):
                 for row in db.execute(f"PRAGMA {pragma}"):
                     if row[0] != "ok":
