@@ -9,12 +9,15 @@
 #include "common/error.h"
 #include "common/hash.h"
 #include "common/json_plain.h"
+#include "core/flat_names.h"
 
 /* How an event is read: one loop over the text with a stack of open brackets (frames). The name
  * of the value being read (its path) is built at the tip of a chunk of arena memory and stays
  * there only when a leaf or an open object needs it; a path seen before is not stored again.
  *
  *   tip ─▶ payload.items.price.      the '.' behind a kept path makes it the prefix of its members
+ *
+ * Most names were met in an earlier event (core/flat_names.h): their paths are not even built.
  *
  * Paths are filed in an open-addressing table: hash -> first and last leaf with that path. Slots
  * carry the number of the event that wrote them, so the table is never cleared. */
@@ -45,30 +48,26 @@ struct flat_slot {
     int32_t last;   /* of the newest one; its next is set when another comes */
 };
 
-/* The path of the value being read. Elements of an array share the name of the array, so it may
- * serve many leaves; kept and hashed it is at most once. */
-struct flat_name {
-    struct slice path;
-    uint64_t hash;  /* valid when is_hashed */
-    bool is_kept;   /* it will not move, and a '.' stands behind it */
-    bool is_hashed; /* paths without a leaf are never hashed */
-};
-
 /* One open bracket. A closing bracket must be its partner, which is_array tells. */
 struct flat_frame {
-    struct slice path; /* of the object itself, kept; not used for an array */
+    struct slice path;      /* of the object itself, kept; not used for an array */
+    struct flat_name *name; /* of the object or array; NULL: none that is remembered */
     bool is_array;
+    bool is_outermost; /* the event itself, an object: its members are noted */
 };
 
 /* What a parse needs besides its result. The buffers live on from event to event, the state of the
  * reader is set anew by start_event. */
 struct flat_private {
-    struct arena arena;      /* paths, steps, unescaped texts of the current event */
+    struct arena arena; /* paths, steps, unescaped texts of the current event */
+    struct flat_names *names;
+    bool owns_names;
     char *tip;               /* where the next path is built */
     char *tip_end;           /* one past the chunk that the tip lies in */
     struct flat_slot *slots; /* NULL until the first leaf */
     size_t slot_mask;        /* number of slots - 1 */
     size_t path_count;       /* slots taken */
+    size_t path_room;        /* slots that may be */
     size_t leaf_room;        /* leaves that fit into f->leaves */
     size_t member_room;      /* members that fit into f->members */
     size_t work;             /* spent on this event; bytes, see WORK_MAX */
@@ -78,20 +77,34 @@ struct flat_private {
     const char *bad;         /* after a failure: the byte */
     const char *why;         /* and the reason, without a place */
     const char *value_start; /* of the member that is being read */
-    struct flat_name name;
+    /* The name of that value. Elements of an array share the name of the array, so it may serve
+     * many leaves. One that is not remembered is in fresh: its path is at the tip until it is kept.
+     */
+    struct flat_name *name;
+    struct flat_name fresh;
+    bool fresh_is_kept;                 /* it will not move, and a '.' stands behind it */
+    bool fresh_is_hashed;               /* paths without a leaf are never hashed */
     const struct flat_step *kept_steps; /* copy of steps for leaves, NULL when they changed */
     uint32_t array_count;               /* arrays opened so far: the number of the next one */
     uint32_t step_count;                /* open arrays: how many of steps are valid */
     unsigned depth;                     /* of open brackets */
     unsigned depth_max;                 /* what is left of JSON_DEPTH_MAX */
-    bool wants_value;                   /* a value must come next */
-    struct flat_frame frames[JSON_DEPTH_MAX];
-    struct flat_step steps[JSON_DEPTH_MAX]; /* the open arrays and their current elements */
+    bool has_opened;                    /* a bracket that is not empty: a value comes next */
+    struct flat_frame *frame;           /* the innermost */
+    struct flat_frame frames[JSON_DEPTH_MAX + 1]; /* the first is around everything */
+    struct flat_step steps[JSON_DEPTH_MAX];       /* the open arrays and their current elements */
 };
 
 void flat_init(struct flat *f)
 {
+    flat_init_with(f, flat_names_new());
+    f->private->owns_names = true;
+}
+
+void flat_init_with(struct flat *f, struct flat_names *names)
+{
     *f = (struct flat){.private = g_new0(struct flat_private, 1)};
+    f->private->names = names;
 }
 
 /* Gives all buffers back; the struct can be used again and grows new ones. */
@@ -105,6 +118,7 @@ static void drop_buffers(struct flat *f)
     arena_done(&pr->arena);
     pr->leaf_room = 0;
     pr->member_room = 0;
+    pr->path_room = 0;
 }
 
 void flat_done(struct flat *f)
@@ -112,6 +126,8 @@ void flat_done(struct flat *f)
     if (f == NULL || f->private == NULL)
         return;
     drop_buffers(f);
+    if (f->private->owns_names)
+        flat_names_free(f->private->names);
     g_free(f->private);
     *f = (struct flat){0};
 }
@@ -155,6 +171,7 @@ static void grow_slots(struct flat *f)
 
     pr->slots = g_new0(struct flat_slot, count);
     pr->slot_mask = count - 1;
+    pr->path_room = count / 2;
     for (size_t i = 0; i < old_count; i++) {
         const struct flat_leaf *leaf;
 
@@ -208,9 +225,20 @@ static inline void reserve_tip(struct flat_private *pr, size_t size)
  * an object's path is written once. */
 static inline void keep_name(struct flat_private *pr)
 {
-    pr->tip += pr->name.path.size;
+    if (pr->name != &pr->fresh || pr->fresh_is_kept)
+        return;
+    pr->tip += pr->fresh.path.size;
     *pr->tip++ = '.';
-    pr->name.is_kept = true;
+    pr->fresh_is_kept = true;
+}
+
+/* The value that is read has a name that is not remembered. */
+static inline void use_fresh(struct flat_private *pr, struct slice path, bool is_kept)
+{
+    flat_name_init(pr->names, &pr->fresh, path);
+    pr->fresh_is_kept = is_kept;
+    pr->fresh_is_hashed = false;
+    pr->name = &pr->fresh;
 }
 
 /* Copies whole blocks: up to COPY_PAD - 1 bytes more than size are read and written, which both
@@ -227,34 +255,49 @@ static inline void copy_blocks(char *to, const char *from, size_t size)
     }
 }
 
-/* Names the value that comes next: the object's path, a '.', and the key. is_padded: COPY_PAD bytes
- * may be read behind the key. Only written at the tip: a name whose leaf has a known path, or which
- * has no leaf, is simply written over. The '.' comes with the prefix, which keep_name ended. */
-static inline void set_name(struct flat_private *pr, struct slice key, bool is_padded)
+/* Builds the path of the value that comes next: the object's, a '.', and the key. is_padded:
+ * COPY_PAD bytes may be read behind the key. Only written at the tip: a name whose leaf has a known
+ * path, or which has no leaf, is simply written over. The '.' comes with the prefix, which
+ * keep_name ended. */
+static inline void build_name(struct flat_private *pr, struct slice key, bool is_padded)
 {
-    const struct flat_frame *frame = &pr->frames[pr->depth - 1];
+    const struct flat_frame *frame = pr->frame;
     size_t prefix = pr->depth > 1 ? frame->path.size + 1 : 0;
     size_t size = prefix + key.size;
 
-    spend(pr, size);
     reserve_tip(pr, size + 1 + COPY_PAD);
     copy_blocks(pr->tip, frame->path.data, prefix);
     if (is_padded)
         copy_blocks(pr->tip + prefix, key.data, key.size);
     else
         memcpy(pr->tip + prefix, key.data, key.size);
-    pr->name.path = slice_of(pr->tip, size);
-    pr->name.is_kept = false;
-    pr->name.is_hashed = false;
+    use_fresh(pr, slice_of(pr->tip, size), false);
+}
+
+/* Names the value that comes next by a key that was not guessed at its place. */
+static void find_name(struct flat_private *pr, flat_place place, struct slice key, bool is_padded)
+{
+    const struct flat_name *parent = pr->frame->name;
+    struct flat_name *name = NULL;
+
+    if (parent != NULL)
+        name = flat_names_find(pr->names, parent, place, key);
+    if (name == NULL) {
+        build_name(pr, key, is_padded);
+        if (parent != NULL)
+            name = flat_names_learn(pr->names, parent, place, key, pr->fresh.path);
+    }
+    if (name != NULL)
+        pr->name = name;
 }
 
 /* The steps of a leaf that is read now; leaves of the same element share them. Not to be
  * looked at outside of arrays. Lives in the arena until the next event. */
-static const struct flat_step *keep_steps(struct flat_private *pr)
+static inline const struct flat_step *keep_steps(struct flat_private *pr)
 {
-    size_t size = pr->step_count * sizeof(pr->steps[0]);
+    if (pr->kept_steps == NULL && pr->step_count > 0) {
+        size_t size = pr->step_count * sizeof(pr->steps[0]);
 
-    if (size > 0 && pr->kept_steps == NULL) {
         spend(pr, size);
         pr->kept_steps = memcpy(arena_alloc(&pr->arena, size), pr->steps, size);
     }
@@ -263,32 +306,34 @@ static const struct flat_step *keep_steps(struct flat_private *pr)
 
 /* Enters leaf number index in the table, behind the earlier leaves of its path. A path that the
  * table has is taken from there, and the copy at the tip is written over by the next name. */
-static void file_leaf(struct flat *f, int32_t index)
+static inline void file_leaf(struct flat *f, struct flat_leaf *leaf, int32_t index)
 {
     struct flat_private *pr = f->private;
-    struct flat_name *name = &pr->name;
+    const struct flat_name *name = pr->name;
     struct flat_slot *slot;
     size_t passed = 0;
 
-    if (!name->is_hashed)
-        name->hash = flat_path_hash(name->path);
-    name->is_hashed = true;
-    f->leaves[index].path_hash = name->hash;
-    slot = find_slot(f, name->path, name->hash, &passed);
+    if (name == &pr->fresh && !pr->fresh_is_hashed) {
+        pr->fresh.path_hash = flat_path_hash(name->path);
+        pr->fresh_is_hashed = true;
+    }
+    leaf->path_hash = name->path_hash;
+    slot = find_slot(f, name->path, name->path_hash, &passed);
     spend(pr, passed * WORK_PER_PROBE);
     if (slot->event == pr->event) {
         f->leaves[slot->last].next = index;
-        if (!name->is_kept)
-            name->path = f->leaves[slot->first].path;
-        name->is_kept = true;
         slot->last = index;
+        if (name == &pr->fresh && !pr->fresh_is_kept) {
+            pr->fresh.path = f->leaves[slot->first].path;
+            pr->fresh_is_kept = true;
+        }
     } else {
-        if (!name->is_kept)
-            keep_name(pr);
-        *slot = (struct flat_slot){pr->event, (uint32_t)(name->hash >> 32), index, index};
+        keep_name(pr);
+        *slot = (struct flat_slot){pr->event, (uint32_t)(name->path_hash >> 32), index, index};
         pr->path_count++;
     }
-    f->leaves[index].path = name->path;
+    leaf->path = name->path;
+    leaf->name = name->number;
 }
 
 /* Adds a scalar under the current name. text is borrowed from the event or from the arena. */
@@ -301,17 +346,16 @@ static void add_leaf(struct flat *f, enum json_type type, struct slice text)
         pr->leaf_room = MAX(pr->leaf_room * 2, ITEMS_MIN);
         f->leaves = g_renew(struct flat_leaf, f->leaves, pr->leaf_room);
     }
-    if (pr->slots == NULL || pr->path_count * 2 > pr->slot_mask)
+    if (pr->path_count == pr->path_room)
         grow_slots(f);
     leaf = &f->leaves[f->leaf_count];
     leaf->text = text;
     leaf->type = type;
-    leaf->is_element = pr->depth > 0 && pr->frames[pr->depth - 1].is_array;
+    leaf->is_element = pr->frame->is_array;
     leaf->steps = keep_steps(pr);
     leaf->step_count = pr->step_count;
     leaf->next = -1;
-    file_leaf(f, (int32_t)f->leaf_count);
-    f->leaf_count++;
+    file_leaf(f, leaf, (int32_t)f->leaf_count++);
 }
 
 /* ---- members of the outermost object --------------------------------------------------------- */
@@ -334,10 +378,9 @@ static void add_member(struct flat *f, struct slice key)
 static inline void finish_value(struct flat *f, enum json_type type, struct slice text,
                                 const char *after)
 {
-    struct flat_private *pr = f->private;
+    const struct flat_private *pr = f->private;
 
-    pr->wants_value = false;
-    if (pr->depth == 1 && !pr->frames[0].is_array) {
+    if (pr->frame->is_outermost) {
         struct flat_member *member = &f->members[f->member_count - 1];
 
         member->type = type;
@@ -373,33 +416,47 @@ static HOT const char *read_text(struct flat_private *pr, const char *p, struct 
 {
     const char *after = json_scan_plain(p, pr->end);
 
-    if (after == pr->end || *after != '"')
-        return read_rich_text(pr, p, text);
+    if (after == pr->end || *after != '"') {
+        struct slice rich = {0}; /* of its own, so that text can stay in registers */
+
+        after = read_rich_text(pr, p, &rich);
+        *text = rich;
+        return after;
+    }
     *text = slice_of(p, (size_t)(after - p));
     return after + 1;
 }
 
-/* p is where a name must begin. Returns the byte behind the colon. Names are where a hard event
- * spends most, so the work is checked here. */
-static inline const char *read_key(struct flat *f, const char *p)
+/* p is where a name must begin, place what came there before. Returns the byte behind the colon.
+ * Names are where a hard event spends most, so the work is checked here; one that is remembered
+ * counts as if it were built, so that what is refused does not depend on other events. */
+static HOT const char *read_key(struct flat *f, flat_place place, const char *p)
 {
     struct flat_private *pr = f->private;
+    struct flat_name *name;
     struct slice key;
 
     if (p == pr->end || *p != '"')
         return fail(pr, p, "a name in quotes was expected");
-    p = read_text(pr, p + 1, &key);
-    if (p == NULL)
-        return NULL;
+    name = flat_names_guess(place, p + 1, pr->end);
+    if (name != NULL) {
+        pr->name = name;
+        key = slice_of(p + 1, name->key.size);
+        p += key.size + 2;
+    } else {
+        p = read_text(pr, p + 1, &key);
+        if (p == NULL)
+            return NULL;
+        find_name(pr, place, key, pr->end - p >= COPY_PAD);
+    }
     p = json_skip_space(p, pr->end);
     if (p == pr->end || *p != ':')
         return fail(pr, p, "':' was expected");
-    set_name(pr, key, pr->end - p > COPY_PAD);
+    spend(pr, pr->name->path.size);
     if (pr->work > WORK_MAX)
         return fail(pr, p, "names, nested arrays or their number take too much memory");
-    if (pr->depth == 1)
+    if (pr->frame->is_outermost)
         add_member(f, key);
-    pr->wants_value = true;
     return p + 1;
 }
 
@@ -407,15 +464,15 @@ static inline const char *read_key(struct flat *f, const char *p)
 static const char *close_bracket(struct flat *f, const char *p)
 {
     struct flat_private *pr = f->private;
-    const struct flat_frame *frame = &pr->frames[--pr->depth];
+    const struct flat_frame *frame = pr->frame--;
 
-    if (frame->is_array) {
+    pr->depth--;
+    if (frame->is_array)
         pr->step_count--; /* a kept copy stays good: the outer steps are its beginning */
-    } else {
-        pr->name.path = frame->path; /* the next element of an array has the same path */
-        pr->name.is_kept = true;
-        pr->name.is_hashed = false;
-    }
+    if (frame->name != NULL)
+        pr->name = frame->name;
+    else if (!frame->is_array)
+        use_fresh(pr, frame->path, true); /* the next element of an array has the same path */
     finish_value(f, frame->is_array ? JSON_ARRAY : JSON_OBJECT, (struct slice){0}, p + 1);
     return p + 1;
 }
@@ -424,17 +481,21 @@ static const char *close_bracket(struct flat *f, const char *p)
  * array's elements go on under the array's own name. */
 static void push_frame(struct flat_private *pr, bool is_array)
 {
-    struct flat_frame *frame = &pr->frames[pr->depth++];
+    struct flat_frame *frame = ++pr->frame;
 
-    frame->is_array = is_array;
+    *frame = (struct flat_frame){.is_array = is_array};
+    frame->name = pr->name != &pr->fresh ? pr->name : NULL;
+    if (pr->depth++ == 0 && !is_array) {
+        frame->is_outermost = true;
+        frame->name = &pr->names->root;
+    }
     if (is_array) {
         pr->steps[pr->step_count++] = (struct flat_step){.array = pr->array_count++};
         pr->kept_steps = NULL;
         return;
     }
-    if (!pr->name.is_kept)
-        keep_name(pr);
-    frame->path = pr->name.path;
+    keep_name(pr);
+    frame->path = pr->name->path;
 }
 
 /* p is at a bracket. Goes on to the first value or name inside it, or behind an empty pair. */
@@ -447,10 +508,12 @@ static const char *open_bracket(struct flat *f, const char *p)
         return fail(pr, p, "nesting deeper than " G_STRINGIFY(JSON_DEPTH_MAX) " brackets");
     push_frame(pr, is_array);
     p = json_skip_space(p + 1, pr->end);
-    if (p < pr->end && *p == (is_array ? ']' : '}'))
+    pr->has_opened = p == pr->end || *p != (is_array ? ']' : '}');
+    if (!pr->has_opened)
         return close_bracket(f, p);
-    pr->wants_value = true;
-    return is_array ? p : read_key(f, p);
+    if (is_array)
+        return p;
+    return read_key(f, pr->frame->name != NULL ? pr->frame->name->inside : pr->fresh.inside, p);
 }
 
 /* null, false or true; what may follow the word is judged by whoever reads on. */
@@ -494,41 +557,66 @@ static inline const char *read_scalar(struct flat *f, const char *p)
     return p;
 }
 
-/* Reads a scalar, or opens a bracket. */
-static inline const char *read_value(struct flat *f, const char *p)
+/* p is behind a comma in an array, where the next element begins: leaves there need steps of their
+ * own. */
+static const char *next_element(struct flat_private *pr, const char *p)
 {
-    struct flat_private *pr = f->private;
-
-    p = json_skip_space(p, pr->end);
-    if (p == pr->end)
-        return fail(pr, p, "a value was expected");
-    if (pr->depth == 1)
-        pr->value_start = p;
-    if (*p == '{' || *p == '[')
-        return open_bracket(f, p);
-    return read_scalar(f, p);
-}
-
-/* Reads what stands behind a value inside brackets: a comma (and a name) or the closing one. In an
- * array the comma begins the next element, so leaves behind it need steps of their own. */
-static inline const char *read_separator(struct flat *f, const char *p)
-{
-    struct flat_private *pr = f->private;
-    bool is_array = pr->frames[pr->depth - 1].is_array;
-
-    p = json_skip_space(p, pr->end);
-    if (p < pr->end && *p == (is_array ? ']' : '}'))
-        return close_bracket(f, p);
-    if (p == pr->end || *p != ',')
-        return fail(pr, p, is_array ? "',' or ']' was expected" : "',' or '}' was expected");
-    if (!is_array)
-        return read_key(f, json_skip_space(p + 1, pr->end));
     if (pr->work > WORK_MAX)
         return fail(pr, p, "names, nested arrays or their number take too much memory");
     pr->steps[pr->step_count - 1].index++;
     pr->kept_steps = NULL;
-    pr->wants_value = true;
-    return p + 1;
+    return p;
+}
+
+/* p is behind a value inside brackets. Closes those that end here, up to a comma, and reads what
+ * stands before the next value. Sets *is_end when the outermost bracket was closed. */
+static inline const char *read_separator(struct flat *f, const char *p, bool *is_end)
+{
+    struct flat_private *pr = f->private;
+
+    for (;;) {
+        bool is_array = pr->frame->is_array;
+
+        *is_end = pr->depth == 0;
+        if (*is_end)
+            return p;
+        p = json_skip_space(p, pr->end);
+        if (p < pr->end && *p == ',') {
+            if (is_array)
+                return next_element(pr, p + 1);
+            return read_key(f, pr->name->after, json_skip_space(p + 1, pr->end));
+        }
+        if (p == pr->end || *p != (is_array ? ']' : '}'))
+            return fail(pr, p, is_array ? "',' or ']' was expected" : "',' or '}' was expected");
+        p = close_bracket(f, p);
+    }
+}
+
+/* Reads the whole document; returns the byte behind it. Each round reads one value, or opens a
+ * bracket, and then all that closes behind it. No recursion: nesting costs no machine stack. */
+static const char *read_document(struct flat *f, const char *p)
+{
+    struct flat_private *pr = f->private;
+    bool is_end = false;
+
+    while (p != NULL && !is_end) {
+        p = json_skip_space(p, pr->end);
+        if (p == pr->end)
+            return fail(pr, p, "a value was expected");
+        if (pr->frame->is_outermost)
+            pr->value_start = p;
+        if (*p == '{' || *p == '[') {
+            p = open_bracket(f, p);
+            if (p == NULL || pr->has_opened)
+                continue;
+        } else {
+            p = read_scalar(f, p);
+            if (p == NULL)
+                return NULL;
+        }
+        p = read_separator(f, p, &is_end);
+    }
+    return p;
 }
 
 /* Makes the struct empty and ready for the next event. Leaves, members and slots are not cleared:
@@ -540,26 +628,29 @@ static void start_event(struct flat *f, struct slice text, unsigned depth)
     if (pr->leaf_room > KEEP_ITEMS || pr->member_room > KEEP_ITEMS)
         drop_buffers(f);
     arena_reset(&pr->arena);
+    if (pr->owns_names)
+        flat_names_tidy(pr->names);
     if (++pr->event == 0) { /* the numbers are used up: begin anew */
         g_clear_pointer(&pr->slots, g_free);
+        pr->path_room = 0;
         pr->event = 1;
     }
     f->leaf_count = 0;
     f->member_count = 0;
+    f->names_id = pr->names->id;
     pr->tip = NULL;
     pr->tip_end = NULL;
     pr->path_count = 0;
     pr->work = 0;
     pr->end = text.data + text.size;
-    pr->name = (struct flat_name){0};
     pr->kept_steps = NULL;
     pr->array_count = 0;
     pr->step_count = 0;
     pr->depth = 0;
+    pr->frame = pr->frames;
     pr->depth_max = depth < JSON_DEPTH_MAX ? JSON_DEPTH_MAX - depth : 0;
-    pr->wants_value = true;
     reserve_tip(pr, CHUNK_MIN);
-    pr->name.path.data = pr->tip;
+    use_fresh(pr, slice_of(pr->tip, 0), false);
 }
 
 /* The type of a checked value by its first byte; digits and '-' are what is left. */
@@ -592,14 +683,7 @@ bool flat_parse(struct flat *f, struct slice text, unsigned depth, size_t *used,
         return false;
     }
     start_event(f, text, depth);
-    p = text.data;
-    /* Each round reads one value and then all that closes behind it; a document is done when no
-     * bracket is open. No recursion: nesting costs no machine stack. */
-    do {
-        p = read_value(f, p);
-        while (p != NULL && !pr->wants_value && pr->depth > 0)
-            p = read_separator(f, p);
-    } while (p != NULL && pr->wants_value);
+    p = read_document(f, text.data);
     if (p == NULL) {
         f->leaf_count = 0;
         f->member_count = 0;

@@ -37,6 +37,7 @@ struct flat_leaf {
     int32_t next;                  /* index of the next leaf with the same path, -1 at the end */
     enum json_type type;           /* never an array or object */
     bool is_element; /* stands in its innermost array itself, not in an object there */
+    uint16_t name; /* the same path as every leaf with that name and the flat's names_id; 0: none */
 };
 
 /* A member of the outermost object, in order. */
@@ -54,12 +55,18 @@ struct flat {
     struct flat_member *members;
     size_t member_count;
     enum json_type type; /* of the document itself; leaves and members only for an object */
+    uint64_t names_id;   /* made by chance: tells whose leaves' names these are */
     /* the rest is private */
     struct flat_private *private;
 };
 
-/* init takes some memory for the reader's state; done accepts NULL and a struct of zeros. */
+struct flat_names;
+
+/* init takes some memory for the reader's state; done accepts NULL and a struct of zeros. Of the
+ * names that it met (core/flat_names.h) a struct has a memory of its own, or shares that of others
+ * of its thread, which outlives it. */
 void flat_init(struct flat *f);
+void flat_init_with(struct flat *f, struct flat_names *names);
 void flat_done(struct flat *f);
 
 /* Reads ONE value at the start of text (white space before it is allowed) and sets *used to the

@@ -49,18 +49,20 @@ void pipeline_init(struct pipeline *p, struct store *store, const struct worker_
         .items = g_new0(struct item, options->batch_max),
         .matching = matcher_run_new(),
         .firsts = g_hash_table_new(item_hash, item_is_same_event),
+        .names = flat_names_new(),
     };
     arena_init(&p->arena);
     arena_init(&p->texts);
     problems_init(&p->problems);
     for (size_t i = 0; i < PIPELINE_PART; i++)
-        flat_init(&p->flats[i]);
+        flat_init_with(&p->flats[i], p->names);
 }
 
 void pipeline_done(struct pipeline *p)
 {
     for (size_t i = 0; i < PIPELINE_PART; i++)
         flat_done(&p->flats[i]);
+    flat_names_free(p->names);
     campaign_set_unref(p->campaigns);
     matcher_run_free(p->matching);
     g_hash_table_destroy(p->firsts);
@@ -159,8 +161,9 @@ static bool decide_part(struct pipeline *p, struct item *items, size_t count, GE
             p->flats[i].leaf_count <= FLAT_KEEP_LEAVES)
             continue;
         flat_done(&p->flats[i]);
-        flat_init(&p->flats[i]);
+        flat_init_with(&p->flats[i], p->names);
     }
+    flat_names_tidy(p->names);
     return is_ok;
 }
 

@@ -29,6 +29,7 @@
 #include "core/campaign_set.h"
 #include "core/event.h"
 #include "core/flat.h"
+#include "core/flat_names.h"
 #include "core/problem.h"
 #include "queue/queue.h"
 #include "store/store.h"
@@ -92,6 +93,7 @@ struct pipeline {
     size_t items_max;
     struct matcher_run *matching;
     struct flat flats[PIPELINE_PART]; /* grown once, kept while small */
+    struct flat_names *names;         /* that they share */
     struct arena texts;  /* of the batch's events, as far as the messages do not have them */
     size_t count;        /* loaded items */
     bool moves_position; /* received messages do, retries do not */

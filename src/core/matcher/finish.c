@@ -231,6 +231,7 @@ static struct matcher *assemble(struct matcher_builder *b)
     g_autofree uint32_t *texts = NULL, *bounds = NULL;
 
     g_array_append_val(b->conjunctions, end);
+    m->id = (uint64_t)g_random_int() << 32 | g_random_int();
     m->pattern_count = b->pattern_count;
     m->symbols = matcher_take(g_steal_pointer(&b->texts_named.symbols), &m->symbol_count);
     m->fields = matcher_take(g_steal_pointer(&b->fields), &m->field_count);

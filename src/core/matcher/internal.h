@@ -19,6 +19,7 @@
 #define CORE_MATCHER_INTERNAL_H
 
 #include "common/hash.h"
+#include "core/flat_names.h"
 #include "core/matcher/matcher.h"
 #include "core/matcher/skip.h"
 #include "core/pattern_internal.h"
@@ -97,11 +98,11 @@ struct matcher_name {
     uint32_t count; /* names below */
     bool is_deep;   /* one of these has further ones below */
     uint64_t sizes; /* bit MIN(size, 63) of each name below */
-    /* What an event has behind the opening quote, in the bytes of a word that mask tells. */
-    uint64_t head, mask;
+    struct name_head head;
 };
 
-#define NO_PATH UINT32_MAX
+#define NO_PATH      UINT32_MAX
+#define PATH_UNKNOWN (UINT32_MAX - 1) /* not looked for yet */
 
 /* Texts that patterns name, each under its dimension. Both tables are open-addressing. */
 struct matcher_symbol {
@@ -229,19 +230,10 @@ struct matcher {
     uint32_t stream_count, doors_to_count;
     size_t copies; /* conjunctions in all lists */
     size_t bytes;
+    uint64_t id; /* made by chance: no other matcher has it */
 };
 
 /* ---- tables ---------------------------------------------------------------------------------- */
-
-/* Spreads a hash or a key over all bits. */
-static inline uint64_t matcher_mix(uint64_t h)
-{
-    h ^= h >> 32;
-    h *= UINT64_C(0xd6e8feb86659fd93);
-    h ^= h >> 32;
-    h *= UINT64_C(0xd6e8feb86659fd93);
-    return h ^ h >> 32;
-}
 
 /* Both halves of a product, one on the other: every bit depends on nearly all. */
 static inline uint64_t matcher_fold(uint64_t a, uint64_t b)
@@ -252,7 +244,10 @@ static inline uint64_t matcher_fold(uint64_t a, uint64_t b)
 
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 #else
-    return matcher_mix(a ^ matcher_mix(b));
+    uint64_t h = (a ^ (b << 29 | b >> 35)) * UINT64_C(0xd6e8feb86659fd93);
+
+    h = (h ^ h >> 32) * UINT64_C(0xd6e8feb86659fd93);
+    return h ^ h >> 32;
 #endif
 }
 
@@ -459,9 +454,11 @@ struct matcher_presence {
 struct matcher_run {
     const struct matcher *matcher; /* of the find under way */
     const struct flat *event;
-    struct matcher_reading *readings;   /* by dimension */
-    struct matcher_presence *presences; /* by path; all zero between events */
-    uint32_t *touched;                  /* paths of this event; room for all */
+    struct matcher_reading *readings;     /* by dimension */
+    struct matcher_presence *presences;   /* by path; all zero between events */
+    uint64_t names_id, names_matcher;     /* whose path_of is */
+    uint32_t path_of[FLAT_NAMES_MAX + 1]; /* by the name of a leaf */
+    uint32_t *touched;                    /* paths of this event; room for all */
     uint32_t touched_count;
     uint32_t *singles; /* by dimension + 1; all SINGLE_NONE between events */
     size_t dimension_room, path_room;

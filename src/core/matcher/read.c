@@ -490,7 +490,7 @@ static void read_path(struct matcher_run *run, uint32_t path, int32_t leaf)
     read_leaves(run, path);
 }
 
-/* The number of the leaf's path; UINT32_MAX when no pattern names it. */
+/* The number of the leaf's path; NO_PATH when no pattern names it. */
 static uint32_t find_path(const struct matcher *m, const struct flat_leaf *leaf)
 {
     const struct matcher_table *t = &m->path_table;
@@ -499,7 +499,30 @@ static uint32_t find_path(const struct matcher *m, const struct flat_leaf *leaf)
         if (t->slots[i].tag == (uint32_t)(leaf->path_hash >> 32) &&
             slice_equal(m->paths[t->slots[i].value - 1].path, leaf->path))
             return t->slots[i].value - 1;
-    return UINT32_MAX;
+    return NO_PATH;
+}
+
+/* The same, which is remembered for the names that the reader of events remembers. */
+static inline uint32_t recall_path(struct matcher_run *run, const struct flat_leaf *leaf)
+{
+    uint32_t *known = &run->path_of[leaf->name];
+
+    if (leaf->name == 0)
+        return find_path(run->matcher, leaf);
+    if (*known == PATH_UNKNOWN)
+        *known = find_path(run->matcher, leaf);
+    return *known;
+}
+
+/* What was remembered of another reader's names, or for another matcher, is forgotten. */
+static void recall_names(struct matcher_run *run)
+{
+    if (run->names_id == run->event->names_id && run->names_matcher == run->matcher->id)
+        return;
+    run->names_id = run->event->names_id;
+    run->names_matcher = run->matcher->id;
+    for (size_t i = 0; i < G_N_ELEMENTS(run->path_of); i++)
+        run->path_of[i] = PATH_UNKNOWN;
 }
 
 /* Room for the matcher's paths and dimensions, all zero. */
@@ -533,10 +556,11 @@ void matcher_read(struct matcher_run *run, const struct matcher *m, const struct
 {
     matcher_prepare(run, m);
     run->event = event;
+    recall_names(run);
     for (size_t i = 0; m->path_count > 0 && i < event->leaf_count; i++) {
-        uint32_t path = find_path(m, &event->leaves[i]);
+        uint32_t path = recall_path(run, &event->leaves[i]);
 
-        if (path != UINT32_MAX && !run->presences[path].is_there)
+        if (path != NO_PATH && !run->presences[path].is_there)
             read_path(run, path, (int32_t)i);
     }
 }

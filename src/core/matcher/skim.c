@@ -67,42 +67,6 @@ find_name(const struct matcher *m, const struct matcher_name *parent, struct sli
     return NULL;
 }
 
-/* What the name looks like in an event: with the closing quote, where there is room for it. A name
- * that JSON must escape is never met as it is. */
-static void note_head(struct matcher_name *name)
-{
-    char head[sizeof(name->head)] = {0}, mask[sizeof(name->mask)] = {0};
-    size_t size = MIN(name->name.size, sizeof(head));
-
-    name->head = 1; /* outside of the mask: not met */
-    name->mask = 0;
-    for (size_t i = 0; i < name->name.size; i++)
-        if ((unsigned char)name->name.data[i] < 0x20 || name->name.data[i] == '"' ||
-            name->name.data[i] == '\\')
-            return;
-    if (size > 0)
-        memcpy(head, name->name.data, size);
-    if (size < sizeof(head))
-        head[size++] = '"';
-    memset(mask, 0xff, size);
-    memcpy(&name->head, head, sizeof(head));
-    memcpy(&name->mask, mask, sizeof(mask));
-}
-
-/* Whether the name with its closing quote stands at p. */
-static inline bool is_at(const struct matcher_name *name, const char *p, const char *end)
-{
-    uint64_t word;
-
-    if ((size_t)(end - p) < MAX(sizeof(word), name->name.size + 1))
-        return false;
-    memcpy(&word, p, sizeof(word));
-    if ((word & name->mask) != name->head)
-        return false;
-    return name->name.size < sizeof(word) ||
-           (p[name->name.size] == '"' && slice_equal(name->name, slice_of(p, name->name.size)));
-}
-
 /* The name below parent, made when it is new. */
 static uint32_t add_name(struct matcher *m, uint32_t parent, struct slice name)
 {
@@ -111,9 +75,11 @@ static uint32_t add_name(struct matcher *m, uint32_t parent, struct slice name)
 
     if (found != NULL)
         return found->number;
-    m->names[m->name_count] = (struct matcher_name){
-        .name = name, .number = m->name_count, .parent = parent, .path = NO_PATH};
-    note_head(&m->names[m->name_count]);
+    m->names[m->name_count] = (struct matcher_name){.name = name,
+                                                    .number = m->name_count,
+                                                    .parent = parent,
+                                                    .path = NO_PATH,
+                                                    .head = name_head_of(name)};
     above->count++;
     above->sizes |= UINT64_C(1) << MIN(name.size, 63);
     m->names[above->parent].is_deep |= parent > 0;
@@ -149,7 +115,7 @@ static size_t count_names(const struct matcher *m)
 void matcher_name_paths(struct matcher *m)
 {
     m->names = g_new(struct matcher_name, count_names(m));
-    m->names[0] = (struct matcher_name){.path = NO_PATH, .head = 1};
+    m->names[0] = (struct matcher_name){.path = NO_PATH, .head = {.bytes = 1}};
     m->name_count = 1;
     for (uint32_t i = 0; i < m->path_count; i++) {
         struct slice rest = m->paths[i].path, name;
@@ -447,7 +413,7 @@ static HOT const char *read_name(struct skim *s, struct members *o, const char *
         return NULL;
     p++;
     *below = o->next;
-    if (is_at(o->next, p, s->end))
+    if (name_is_at(o->next->head, o->next->name, p, s->end))
         p += o->next->name.size + 1;
     else
         p = find_member(s, o, p, below);

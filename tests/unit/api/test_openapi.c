@@ -70,15 +70,17 @@ static void every_description_is_a_route(struct fixture *f, gconstpointer data)
                 g_error("no route for %.*s %.*s", SLICE_ARG(op->key), SLICE_ARG(path->key));
 }
 
-static const struct json_value *resolve(const struct fixture *f, const struct json_value *parameter)
+/* What stands there, or what it refers to: one of components, which are the document's under
+ * prefix. */
+static const struct json_value *resolve(const struct json_value *value,
+                                        const struct json_value *components, struct slice prefix)
 {
-    struct slice ref = json_get_text(parameter, "$ref");
-    struct slice prefix = SLICE("#/components/parameters/");
+    struct slice ref = json_get_text(value, "$ref");
 
     if (ref.size == 0)
-        return parameter;
+        return value;
     g_assert_true(slice_starts_with(ref, prefix));
-    return json_get(f->parameters, slice_of(ref.data + prefix.size, ref.size - prefix.size));
+    return json_get(components, slice_of(ref.data + prefix.size, ref.size - prefix.size));
 }
 
 static int compare_text(const void *a, const void *b)
@@ -93,7 +95,8 @@ static char *described_query(const struct fixture *f, const struct json_value *o
     const struct json_value *list = json_get(op, SLICE("parameters"));
 
     for (const struct json_value *p = list != NULL ? list->first : NULL; p != NULL; p = p->next) {
-        const struct json_value *parameter = resolve(f, p);
+        const struct json_value *parameter =
+            resolve(p, f->parameters, SLICE("#/components/parameters/"));
         struct slice name = json_get_text(parameter, "name");
 
         if (slice_equal(json_get_text(parameter, "in"), SLICE("query")))
@@ -135,18 +138,6 @@ static void media_types_are_the_same(struct fixture *f, gconstpointer data)
 
 /* ---- examples -------------------------------------------------------------------------------- */
 
-static const struct json_value *resolve_schema(const struct fixture *f,
-                                               const struct json_value *schema)
-{
-    struct slice ref = json_get_text(schema, "$ref");
-    struct slice prefix = SLICE("#/components/schemas/");
-
-    if (ref.size == 0)
-        return schema;
-    g_assert_true(slice_starts_with(ref, prefix));
-    return json_get(f->schemas, slice_of(ref.data + prefix.size, ref.size - prefix.size));
-}
-
 /* Whether the schema's type, if it is one word, is that of the value. */
 static bool has_type(const struct json_value *schema, const struct json_value *value)
 {
@@ -171,7 +162,7 @@ static bool has_type(const struct json_value *schema, const struct json_value *v
 static void check_value(const struct fixture *f, const struct json_value *schema,
                         const struct json_value *value)
 {
-    const struct json_value *s = resolve_schema(f, schema);
+    const struct json_value *s = resolve(schema, f->schemas, SLICE("#/components/schemas/"));
     const struct json_value *required = json_get(s, SLICE("required"));
     const struct json_value *properties = json_get(s, SLICE("properties"));
     const struct json_value *others = json_get(s, SLICE("additionalProperties"));

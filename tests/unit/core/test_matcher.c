@@ -66,20 +66,29 @@ static struct matcher_builder *builder_of(GPtrArray *patterns)
 }
 
 /* The places as text, " 0 5". Owned by caller. */
-static char *find(const struct matcher *m, struct matcher_run *run, const char *event)
+static char *find_with(const struct matcher *m, struct matcher_run *run, struct flat *flat,
+                       const char *event)
 {
     GString *text = g_string_new(NULL);
     const uint32_t *places;
-    struct flat flat;
     size_t used, count;
 
-    flat_init(&flat);
-    g_assert_true(flat_parse(&flat, slice_text(event), 0, &used, NULL));
-    count = matcher_find(m, run, &flat, &places);
+    g_assert_true(flat_parse(flat, slice_text(event), 0, &used, NULL));
+    count = matcher_find(m, run, flat, &places);
     for (size_t i = 0; i < count; i++)
         g_string_append_printf(text, " %" G_GUINT32_FORMAT, places[i]);
-    flat_done(&flat);
     return g_string_free(text, FALSE);
+}
+
+static char *find(const struct matcher *m, struct matcher_run *run, const char *event)
+{
+    struct flat flat;
+    char *text;
+
+    flat_init(&flat);
+    text = find_with(m, run, &flat, event);
+    flat_done(&flat);
+    return text;
 }
 
 static void assert_finds(const struct matcher *m, const char *event, const char *places)
@@ -719,6 +728,42 @@ static void test_threads_share_an_index(void)
     check_set_done(&set);
 }
 
+/* A run remembers which of an index's paths a name of a reader is: of this index, and this reader.
+ */
+static void test_names_of_others_are_no_paths(void)
+{
+    static const char *const events[] = {"{\"a\":1,\"b\":2,\"c\":3}", "{\"c\":3,\"d\":4}",
+                                         "{\"b\":1}"};
+    static const char *const wanted[2][3] = {{" 0 1", " 2", ""}, {" 1 2", " 0 1", ""}};
+    struct matcher_run *run = matcher_run_new();
+    struct matcher *m[2];
+    struct flat flats[2];
+
+    for (int i = 0; i < 2; i++) {
+        GPtrArray *patterns = check_list_new();
+
+        for (int k = 0; k < 3; k++) {
+            static const char *const texts[2][3] = {{"{\"a\":[1]}", "{\"b\":[2]}", "{\"d\":[4]}"},
+                                                    {"{\"d\":[4]}", "{\"c\":[3]}", "{\"a\":[1]}"}};
+
+            g_ptr_array_add(patterns, g_strdup(texts[i][k]));
+        }
+        m[i] = finish(builder_of(patterns));
+        flat_init(&flats[i]);
+    }
+    for (unsigned round = 0; round < 64; round++) {
+        unsigned which = round & 1, reader = round >> 1 & 1, event = round % 3;
+        g_autofree char *found = find_with(m[which], run, &flats[reader], events[event]);
+
+        g_assert_cmpstr(found, ==, wanted[which][event]);
+    }
+    for (int i = 0; i < 2; i++) {
+        flat_done(&flats[i]);
+        matcher_free(m[i]);
+    }
+    matcher_run_free(run);
+}
+
 static void add_case_tests(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
@@ -756,6 +801,7 @@ int main(int argc, char **argv)
         {"wildcards_of_few_letters_are_found", test_wildcards_of_few_letters_are_found},
         {"absence_in_arrays_is_judged_by_element", test_absence_in_arrays_is_judged_by_element},
         {"threads_share_an_index", test_threads_share_an_index},
+        {"names_of_others_are_no_paths", test_names_of_others_are_no_paths},
     };
 
     g_test_init(&argc, &argv, NULL);
