@@ -222,6 +222,31 @@ static void test_shared_names(void)
     flat_names_free(names);
 }
 
+static void test_no_more_is_kept(void)
+{
+    struct flat_names *names = flat_names_new();
+    g_autofree char *longest = g_strnfill(FLAT_NAME_BYTES, 'l');
+    g_autoptr(GString) text = g_string_new(NULL);
+    struct flat f;
+    size_t used;
+
+    flat_init_with(&f, names);
+    g_string_printf(text, "{\"%s\":1,\"%sx\":2}", longest, longest);
+    g_assert_true(flat_parse(&f, slice_of(text->str, text->len), 0, &used, NULL));
+    g_assert_cmpuint(names->count, ==, 1);
+    g_string_assign(text, "{\"a\":0");
+    for (int i = 0; i < 2 * FLAT_NAMES_MAX; i++)
+        g_string_append_printf(text, ",\"n%d\":%d", i, i);
+    g_string_append_c(text, '}');
+    g_assert_true(flat_parse(&f, slice_of(text->str, text->len), 0, &used, NULL));
+    g_assert_cmpuint(names->count, ==, FLAT_NAMES_MAX);
+    g_assert_cmpuint(f.leaf_count, ==, 2 * FLAT_NAMES_MAX + 1);
+    flat_names_tidy(names);
+    g_assert_cmpuint(names->count, ==, 0);
+    flat_done(&f);
+    flat_names_free(names);
+}
+
 /* Whether an event asks for too much is a matter of the event alone. */
 static void test_work_is_counted_alike(void)
 {
@@ -273,6 +298,7 @@ int main(int argc, char **argv)
     g_test_add_func("/flat_names/names_without_end", test_names_without_end);
     g_test_add_func("/flat_names/names_have_numbers", test_names_have_numbers);
     g_test_add_func("/flat_names/shared_names", test_shared_names);
+    g_test_add_func("/flat_names/no_more_is_kept", test_no_more_is_kept);
     g_test_add_func("/flat_names/work_is_counted_alike", test_work_is_counted_alike);
     g_test_add_func("/flat_names/heads", test_heads);
     return g_test_run();
