@@ -47,6 +47,11 @@ RULER_RATIO, RULER_RULES = 300, 10_000
 INDEX_MIB, BUILD_SECONDS, LARGE = 300, 3, 1_000_000
 HURT_MS = 50
 
+# The machine is shared, and slow for minutes: the passes over everything are minutes apart, and the
+# best one counts. So a million rules are timed less often.
+PASSES, PASSES_LARGE = 3, 2
+BEST_OF = ("match_ns", "parse_ns", "trusted_ns", "naive_ns", "parse_patterns_s", "add_s", "finish_s")
+
 
 # ---- measuring -----------------------------------------------------------------------------------
 
@@ -82,24 +87,47 @@ def shown(point):
             f"{point['index_bytes'] / MIB:,.1f} MiB")
 
 
-def measure(bench):
-    """All sets at all numbers of rules, then what was built to hurt, then changes while it runs."""
-    program = bench.build / "bench" / "bench_match"
-    result = {"points": [], "hurt": [], "equals_reference": True}
+def take_best(old, new, names):
+    """Each figure by itself: the time of a pass that was not disturbed."""
+    for name in names:
+        if old[name] and new[name]:
+            old[name] = min(old[name], new[name])
+
+
+def measure_sets(bench, result, points, number):
     for name in SETS:
         for rules in [5] if name == "five" else bench.match_rules:
-            found = run_program(program, "--only", "sets", "--set", name, "--rules", rules,
-                                "--seconds", bench.match_seconds)
-            result["points"] += found["points"]
+            if number >= (PASSES_LARGE if rules >= LARGE else PASSES):
+                continue
+            found = run_program(bench.build / "bench" / "bench_match", "--only", "sets", "--set",
+                                name, "--rules", rules, "--seconds", bench.match_seconds)
             result["equals_reference"] &= found["equals_reference"]
-            bench.say(shown(found["points"][0]))
-    if bench.is_quick:
-        return result
-    found = run_program(program, "--only", "hurt")
-    result["hurt"] = found["hurt"]
+            new = found["points"][0]
+            bench.say(shown(new))
+            point = points.setdefault((name, rules), new)
+            take_best(point, new, BEST_OF)
+            point.setdefault("passes", []).append(own_ns(new))
+
+
+def measure_hurt(bench, result, cases):
+    found = run_program(bench.build / "bench" / "bench_match", "--only", "hurt")
     result["equals_reference"] &= found["equals_reference"]
     for case in found["hurt"]:
         bench.say(f"{case['name']}: {case['worst_ms']:,.1f} ms")
+        take_best(cases.setdefault(case["name"], case), case, ("worst_ms", "parse_ms", "build_s"))
+
+
+def measure(bench):
+    """All sets at all numbers of rules, and what was built to hurt, several times; then changes
+    while it runs."""
+    result, points, cases = {"hurt": [], "equals_reference": True}, {}, {}
+    for number in range(1 if bench.is_quick else PASSES):
+        measure_sets(bench, result, points, number)
+        if not bench.is_quick:
+            measure_hurt(bench, result, cases)
+    result["points"], result["hurt"] = list(points.values()), list(cases.values())
+    if bench.is_quick:
+        return result
     result["changes"] = text_of(bench.build / "bench" / "bench_campaigns")
     return result
 
@@ -149,9 +177,8 @@ def goal_table(data):
         if point:
             what = "five exact rules, 955 bytes, in cache, trusted" if name == "five" else \
                 f"{name}, {rules:,} rules"
-            measured = ns(own_ns(point))
-            if name != "five":
-                measured += f" (trusted {ns(point['trusted_ns'])})"
+            measured = f"{ns(own_ns(point))} (slowest pass {ns(max(point.get('passes', [own_ns(point)])))}"
+            measured += ")" if name == "five" else f"; trusted {ns(point['trusted_ns'])})"
             add(what, f"<= {ns(limit)}", measured, own_ns(point) <= limit)
     mix = by_rules(data, "mix")
     if RULER_RULES in mix:
