@@ -1,43 +1,150 @@
 /* Elements: a look at whole arrays before leaves are fitted together one by one.
  *
- *   items.a   0 1 2 . . 5      in which elements of the array a path, or what a field accepts of
- *   items.b   . 1 . 3 . .      it, has leaves: one bit an element
- *   both      . 1 . . . .      no bit left: no element has them together
+ *   items.a         0 1 2 . . 5    in which elements a path, or what a field accepts of it, has
+ *   items.b         . 1 . 3 . .    leaves: one bit an element
+ *   both            . 1 . . . .    no bit left: no element has them together
  *
- * An array of 10,000 elements is 157 words, and is looked at once for each path and each field of
- * an event, whatever number of conjunctions ask. This only ever says no; the others are searched.
+ * All elements of all arrays that matter are numbered, so a set of them is a row of bits, made once
+ * for each path and each field of an event, whatever number of conjunctions ask. Arrays stand in
+ * layers: leaves of items.parts.b and items.parts.c that fit lie in the same element of the same
+ * parts, and that is inside of the element of items that the leaf of items.a must lie in. So the
+ * innermost layers are looked at first; what is left of them is a set of elements around them.
+ * This only ever says no; the others are searched.
  */
 #include "core/matcher/internal.h"
 
 #define FIELDS_MAX    64        /* of a conjunction that are looked at */
+#define LAYERS_MAX    16        /* of an event */
 #define ELEMENTS_ROOM (1 << 20) /* words that are kept for one event */
+#define NOT_ASKED     UINT32_MAX
 
-/* The step in which the leaves of the path lie apart; that of the innermost array, when they lie in
- * one element. */
-static uint32_t find_level(const struct flat_leaf *leaves, int32_t first)
+/* ---- numbers --------------------------------------------------------------------------------- */
+
+static uint32_t parent_of(const struct matcher_run *run, uint32_t element)
 {
-    const struct flat_leaf *a = &leaves[first];
-    uint32_t shared = a->step_count;
-
-    for (int32_t i = leaves[first].next; i >= 0; i = leaves[i].next) {
-        uint32_t count = MIN(shared, leaves[i].step_count);
-
-        for (shared = 0; shared < count; shared++)
-            if (a->steps[shared].array != leaves[i].steps[shared].array ||
-                a->steps[shared].index != leaves[i].steps[shared].index)
-                break;
-    }
-    return shared > 0 && shared == a->step_count ? shared - 1 : shared;
+    return g_array_index(run->element_parents, uint32_t, element);
 }
 
-/* The array in which all leaves of the path lie, at that level. */
-static uint32_t find_array(const struct flat_leaf *leaves, int32_t first, uint32_t level)
+/* The element that the leaf lies in when only so many arrays around it count. */
+static uint32_t element_at(const struct matcher_run *run, int32_t leaf, uint32_t depth)
 {
-    for (int32_t i = first; i >= 0; i = leaves[i].next)
-        if (leaves[i].step_count <= level ||
-            leaves[i].steps[level].array != leaves[first].steps[level].array)
-            return NO_ARRAY;
-    return leaves[first].steps[level].array;
+    uint32_t element = run->elements_of[leaf];
+
+    for (uint32_t d = run->event->leaves[leaf].step_count; d > depth; d--)
+        element = parent_of(run, element);
+    return element;
+}
+
+static uint32_t count_shared(const struct flat_leaf *a, const struct flat_leaf *b)
+{
+    uint32_t count = MIN(a->step_count, b->step_count), shared = 0;
+
+    while (shared < count && a->steps[shared].array == b->steps[shared].array &&
+           a->steps[shared].index == b->steps[shared].index)
+        shared++;
+    return shared;
+}
+
+/* Elements stand behind and inside each other, so the leaf is in those of the one before, or in
+ * new ones. before: -1 when it is the first. */
+static void number_leaf(struct matcher_run *run, int32_t leaf, int32_t before)
+{
+    const struct flat_leaf *leaves = run->event->leaves;
+    uint32_t shared = before < 0 ? 0 : count_shared(&leaves[leaf], &leaves[before]);
+    uint32_t element = before < 0 ? 0 : element_at(run, before, shared);
+
+    for (; shared < leaves[leaf].step_count; shared++) {
+        g_array_append_val(run->element_parents, element);
+        element = run->element_parents->len - 1;
+    }
+    run->elements_of[leaf] = element;
+}
+
+/* Numbers the elements around all leaves in arrays that patterns name. The event itself is 0. */
+static void number_elements(struct matcher_run *run)
+{
+    int32_t before = -1;
+
+    g_array_set_size(run->element_parents, 0);
+    g_array_set_size(run->element_parents, 1);
+    memset(run->elements_of, 0xff, run->event->leaf_count * sizeof(*run->elements_of));
+    for (uint32_t i = 0; i < run->touched_count; i++) {
+        const struct matcher_presence *presence = &run->presences[run->touched[i]];
+
+        for (int32_t k = presence->is_in_array ? presence->leaf : -1; k >= 0;
+             k = run->event->leaves[k].next)
+            run->elements_of[k] = 0;
+    }
+    for (int32_t i = 0; i < (int32_t)run->event->leaf_count; i++) {
+        if (run->elements_of[i] == NOT_ASKED)
+            continue;
+        number_leaf(run, i, before);
+        before = i;
+    }
+}
+
+/* ---- layers ---------------------------------------------------------------------------------- */
+
+/* A layer is arrays of which there is one at most in each element of another layer, or of the
+ * event, which is layer 0. */
+
+/* By element around: the array that stands there + 1; 0: none is known. */
+static uint32_t *arrays_of(struct matcher_run *run, uint32_t layer)
+{
+    return (uint32_t *)(void *)run->layer_arrays->data + (size_t)layer * run->element_parents->len;
+}
+
+/* Notes the arrays of the path's leaves at that depth in the layer. false: it has another one in
+ * some element, or the path has two there; then nothing is noted. */
+static bool enter_layer(struct matcher_run *run, int32_t leaf, uint32_t depth, uint32_t layer)
+{
+    uint32_t *arrays = arrays_of(run, layer), before = 0;
+
+    g_array_set_size(run->entered, 0);
+    for (int32_t i = leaf; i >= 0; i = run->event->leaves[i].next) {
+        uint32_t array = run->event->leaves[i].steps[depth].array + 1, element;
+
+        if (array == before)
+            continue;
+        before = array;
+        element = element_at(run, i, depth);
+        if (arrays[element] == array)
+            continue;
+        if (arrays[element] != 0) {
+            for (guint k = 0; k < run->entered->len; k++)
+                arrays[g_array_index(run->entered, uint32_t, k)] = 0;
+            return false;
+        }
+        arrays[element] = array;
+        g_array_append_val(run->entered, element);
+    }
+    return true;
+}
+
+/* The layer of the path's arrays in elements of another layer; 0: there is none, as some element
+ * has two of them, whose leaves fit together, or there are too many layers. */
+static uint32_t find_layer(struct matcher_run *run, int32_t leaf, uint32_t depth, uint32_t around)
+{
+    uint32_t last = run->layers->len;
+
+    for (uint32_t i = 1; i < last; i++)
+        if (g_array_index(run->layers, uint32_t, i) == around && enter_layer(run, leaf, depth, i))
+            return i;
+    if (last > LAYERS_MAX)
+        return 0;
+    if (run->layer_arrays->len < (last + 1) * run->element_parents->len)
+        g_array_set_size(run->layer_arrays, (last + 1) * run->element_parents->len);
+    if (!enter_layer(run, leaf, depth, last))
+        return 0;
+    g_array_append_val(run->layers, around);
+    return last;
+}
+
+/* ---- sets of elements ------------------------------------------------------------------------ */
+
+static uint32_t count_words(const struct matcher_run *run)
+{
+    return (run->element_parents->len + 63) / 64;
 }
 
 static uint64_t *bits_at(struct matcher_run *run, size_t first)
@@ -45,69 +152,92 @@ static uint64_t *bits_at(struct matcher_run *run, size_t first)
     return (uint64_t *)(void *)run->element_bits->data + first;
 }
 
-/* Words for all elements of the path's array, all zero. */
-static size_t add_words(struct matcher_run *run, uint32_t words)
+/* An empty set. */
+static size_t add_set(struct matcher_run *run)
 {
-    size_t first = run->element_bits->len;
+    size_t first = run->element_bits->len, words = count_words(run);
 
     g_array_set_size(run->element_bits, (guint)(first + words));
     memset(bits_at(run, first), 0, words * sizeof(uint64_t));
     return first;
 }
 
-/* Looks at all leaves of the path. */
-static void read_path(struct matcher_run *run, uint32_t path, struct matcher_elements *e)
+static void put_bit(uint64_t *bits, uint32_t element, bool value)
 {
-    const struct flat_leaf *leaves = run->event->leaves;
-    int32_t first = run->presences[path].leaf;
-    uint32_t level = find_level(leaves, first), last = 0;
+    bits[element / 64] |= (uint64_t)value << element % 64;
+}
 
-    *e = (struct matcher_elements){
-        .epoch = run->epoch, .number = path, .array = find_array(leaves, first, level)};
-    for (int32_t i = first; e->array != NO_ARRAY && i >= 0; i = leaves[i].next) {
-        last = MAX(last, leaves[i].steps[level].index);
-        run->elements_of[i] = leaves[i].steps[level].index;
-        e->has_plain |= leaves[i].is_element && leaves[i].step_count == level + 1;
+/* The layer that all leaves of the path lie in, as far inside as there is one. */
+static void find_path_layer(struct matcher_run *run, int32_t first, struct matcher_elements *e)
+{
+    uint32_t depth = UINT32_MAX, layer;
+
+    for (int32_t i = first; i >= 0; i = run->event->leaves[i].next) {
+        depth = MIN(depth, run->event->leaves[i].step_count);
+        e->has_plain |= run->event->leaves[i].is_element;
     }
-    if (e->array == NO_ARRAY)
-        return;
-    e->words = last / 64 + 1;
-    e->first = add_words(run, e->words);
-    for (int32_t i = first; i >= 0; i = leaves[i].next)
-        bits_at(run, e->first)[run->elements_of[i] / 64] |= UINT64_C(1) << run->elements_of[i] % 64;
+    while (e->depth < depth && (layer = find_layer(run, first, e->depth, e->layer)) != 0) {
+        e->layer = layer;
+        e->depth++;
+    }
 }
 
 static const struct matcher_elements *path_elements(struct matcher_run *run, uint32_t path)
 {
     struct matcher_elements *e = &run->path_elements[path % ELEMENTS_KEPT];
+    int32_t first = run->presences[path].leaf;
 
-    if (e->epoch != run->epoch || e->number != path)
-        read_path(run, path, e);
+    if (e->epoch == run->epoch && e->number == path)
+        return e;
+    *e = (struct matcher_elements){.epoch = run->epoch, .number = path};
+    find_path_layer(run, first, e);
+    e->first = add_set(run);
+    for (int32_t i = first; e->layer != 0 && i >= 0; i = run->event->leaves[i].next) {
+        run->layer_elements[i] = element_at(run, i, e->depth);
+        put_bit(bits_at(run, e->first), run->layer_elements[i], true);
+    }
     return e;
 }
 
-/* Those of the leaves that the field accepts. */
+/* Those of the leaves that the field accepts. Of one that must be absent: the innermost elements
+ * of all leaves. */
 static const struct matcher_elements *field_elements(struct matcher_run *run, uint32_t field)
 {
     struct matcher_elements *e = &run->field_elements[field % ELEMENTS_KEPT];
     const struct matcher_field *f = &run->matcher->fields[field];
-    const struct matcher_elements *path;
+    bool is_absent = f->allows_absent;
     uint64_t *bits;
 
     if (e->epoch == run->epoch && e->number == field)
         return e;
-    path = path_elements(run, f->path);
-    *e = *path;
+    *e = *path_elements(run, f->path);
     e->number = field;
-    e->first = add_words(run, e->words);
+    e->first = add_set(run);
     bits = bits_at(run, e->first);
-    matcher_mark(run, f, run->presences[f->path].leaf);
+    if (!is_absent)
+        matcher_mark(run, f, run->presences[f->path].leaf);
     for (int32_t i = run->presences[f->path].leaf; i >= 0; i = run->event->leaves[i].next) {
-        bits[run->elements_of[i] / 64] |= (uint64_t)run->marks[i] << run->elements_of[i] % 64;
+        put_bit(bits, is_absent ? run->elements_of[i] : run->layer_elements[i],
+                is_absent || run->marks[i] != 0);
         run->marks[i] = 0;
     }
     return e;
 }
+
+/* ---- a conjunction --------------------------------------------------------------------------- */
+
+/* A set that must have an element in common with all others of its layer. */
+struct part {
+    uint32_t layer;
+    size_t first;
+};
+
+struct look {
+    struct part parts[FIELDS_MAX + LAYERS_MAX];
+    uint32_t part_count;
+    uint32_t required[FIELDS_MAX], required_count; /* fields */
+    uint32_t absent[FIELDS_MAX], absent_count;
+};
 
 /* A plain value beside objects fits all of them: [5, {"unit": "kg"}]. */
 static bool is_free(struct matcher_run *run, const uint32_t *fields, uint32_t count, uint32_t path)
@@ -122,53 +252,125 @@ static bool is_free(struct matcher_run *run, const uint32_t *fields, uint32_t co
     return false;
 }
 
-/* The array in some element of which the field must have a leaf; NO_ARRAY: none is known. */
-static uint32_t array_of(struct matcher_run *run, const uint32_t *fields, uint32_t count,
-                         uint32_t number)
+/* Which of the fields must have a leaf in some element, and which must have none there: a leaf
+ * straight in an element fits whatever a leaf further inside of it fits. */
+static void sort_fields(struct matcher_run *run, const uint32_t *fields, uint32_t count,
+                        struct look *look)
 {
-    const struct matcher_field *f = &run->matcher->fields[fields[number]];
-    uint32_t array;
+    for (uint32_t i = 0; i < MIN(count, FIELDS_MAX); i++) {
+        const struct matcher_field *f = &run->matcher->fields[fields[i]];
 
-    if (f->allows_absent || !run->presences[f->path].is_in_array)
-        return NO_ARRAY;
-    array = path_elements(run, f->path)->array;
-    return array != NO_ARRAY && !is_free(run, fields, count, f->path) ? array : NO_ARRAY;
+        if (!run->presences[f->path].is_in_array)
+            continue;
+        if (f->allows_absent && f->count == 0)
+            look->absent[look->absent_count++] = fields[i];
+        else if (!f->allows_absent && path_elements(run, f->path)->layer != 0 &&
+                 !is_free(run, fields, count, f->path))
+            look->required[look->required_count++] = fields[i];
+    }
 }
 
-/* Whether some element has leaves of all the fields, or all their paths. */
-static bool group_meets(struct matcher_run *run, const uint32_t *group, uint32_t count,
-                        bool is_by_field)
+/* What all parts of the layer have in common, less the absent; the parts are used up. */
+static size_t meet_layer(struct matcher_run *run, struct look *look, uint32_t layer)
 {
-    uint32_t words = 0;
-    uint64_t left = 1, *meeting;
+    size_t first = add_set(run), words = count_words(run);
+    uint64_t *meeting = bits_at(run, first);
+    uint32_t left = 0;
 
-    for (uint32_t i = 0; i < count && left != 0; i++) {
-        const struct matcher_elements *e =
-            is_by_field ? field_elements(run, group[i])
-                        : path_elements(run, run->matcher->fields[group[i]].path);
-        const uint64_t *bits = bits_at(run, e->first);
+    memset(meeting, 0xff, words * sizeof(*meeting));
+    for (uint32_t i = 0; i < look->part_count; i++) {
+        const uint64_t *bits = bits_at(run, look->parts[i].first);
 
-        if (i == 0) {
-            g_array_set_size(run->meeting, 0);
-            g_array_append_vals(run->meeting, bits, e->words);
-            words = e->words;
+        if (look->parts[i].layer != layer) {
+            look->parts[left++] = look->parts[i];
             continue;
         }
-        words = MIN(words, e->words);
-        meeting = (uint64_t *)(void *)run->meeting->data;
-        left = 0;
-        for (uint32_t w = 0; w < words; w++)
-            left |= meeting[w] &= bits[w];
+        for (size_t w = 0; w < words; w++)
+            meeting[w] &= bits[w];
     }
-    return left != 0;
+    look->part_count = left;
+    for (uint32_t i = 0; i < look->absent_count; i++) {
+        const uint64_t *bits = bits_at(run, field_elements(run, look->absent[i])->first);
+
+        for (size_t w = 0; w < words; w++)
+            meeting[w] &= ~bits[w];
+    }
+    return first;
 }
 
-static void prepare(struct matcher_run *run)
+static bool is_empty(struct matcher_run *run, size_t set)
 {
-    if (run->element_bits == NULL)
+    uint64_t any = 0;
+
+    for (size_t w = 0, words = count_words(run); w < words; w++)
+        any |= bits_at(run, set)[w];
+    return any == 0;
+}
+
+/* The elements around those of the set. */
+static size_t add_around(struct matcher_run *run, size_t set)
+{
+    size_t around = add_set(run), words = count_words(run);
+
+    for (size_t w = 0; w < words; w++)
+        for (uint64_t rest = bits_at(run, set)[w]; rest != 0; rest &= rest - 1)
+            put_bit(bits_at(run, around),
+                    parent_of(run, (uint32_t)(w * 64) + (uint32_t)__builtin_ctzll(rest)), true);
+    return around;
+}
+
+/* Layer by layer, those inside before those around them, which have smaller numbers. */
+static bool layers_meet(struct matcher_run *run, struct look *look)
+{
+    while (look->part_count > 0) {
+        uint32_t layer = 0, around;
+        size_t meeting;
+
+        for (uint32_t i = 0; i < look->part_count; i++)
+            layer = MAX(layer, look->parts[i].layer);
+        meeting = meet_layer(run, look, layer);
+        if (is_empty(run, meeting))
+            return false;
+        around = g_array_index(run->layers, uint32_t, layer);
+        if (around != 0 && look->part_count > 0)
+            look->parts[look->part_count++] = (struct part){around, add_around(run, meeting)};
+    }
+    return true;
+}
+
+/* The same for the elements that the fields accept, or for all that their paths have. */
+static bool fields_meet(struct matcher_run *run, struct look *look, bool is_by_field)
+{
+    guint used;
+    bool is_met;
+
+    for (uint32_t i = 0; i < look->absent_count; i++)
+        field_elements(run, look->absent[i]);
+    for (uint32_t i = 0; i < look->required_count; i++) {
+        uint32_t field = look->required[i];
+        const struct matcher_elements *e =
+            is_by_field ? field_elements(run, field)
+                        : path_elements(run, run->matcher->fields[field].path);
+
+        look->parts[i] = (struct part){e->layer, e->first};
+    }
+    look->part_count = look->required_count;
+    used = run->element_bits->len; /* sets behind are of this conjunction only */
+    is_met = layers_meet(run, look);
+    g_array_set_size(run->element_bits, used);
+    return is_met;
+}
+
+/* ---- an event -------------------------------------------------------------------------------- */
+
+static void make_room(struct matcher_run *run)
+{
+    if (run->element_bits == NULL) {
         run->element_bits = g_array_new(FALSE, FALSE, sizeof(uint64_t));
-    if (run->meeting == NULL) {
-        run->meeting = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+        run->element_parents = g_array_new(FALSE, TRUE, sizeof(uint32_t));
+        run->layers = g_array_new(FALSE, TRUE, sizeof(uint32_t));
+        run->layer_arrays = g_array_new(FALSE, TRUE, sizeof(uint32_t));
+        run->entered = g_array_new(FALSE, FALSE, sizeof(uint32_t));
         run->path_elements = g_new0(struct matcher_elements, ELEMENTS_KEPT);
         run->field_elements = g_new0(struct matcher_elements, ELEMENTS_KEPT);
     }
@@ -176,32 +378,53 @@ static void prepare(struct matcher_run *run)
         g_free(run->elements_of);
         run->elements_room = run->event->leaf_count;
         run->elements_of = g_new(uint32_t, run->elements_room);
+        g_free(run->layer_elements);
+        run->layer_elements = g_new(uint32_t, run->elements_room);
     }
-    if (run->element_bits->len > ELEMENTS_ROOM) {
-        g_array_set_size(run->element_bits, 0);
-        run->epoch++;
+}
+
+static void prepare(struct matcher_run *run)
+{
+    if (run->elements_event == run->event_number) {
+        if (run->element_bits->len <= ELEMENTS_ROOM)
+            return;
+        run->epoch++; /* the sets are made again as they are asked for */
+    } else {
+        make_room(run);
+        run->elements_event = run->event_number;
+        number_elements(run);
+        g_array_set_size(run->layer_arrays, 0);
+        g_array_set_size(run->layers, 0);
+        g_array_set_size(run->layers, 1); /* the event */
     }
+    g_array_set_size(run->element_bits, 0);
+}
+
+void matcher_elements_free(struct matcher_run *run)
+{
+    if (run->element_bits == NULL)
+        return;
+    g_clear_pointer(&run->element_bits, g_array_unref);
+    g_clear_pointer(&run->element_parents, g_array_unref);
+    g_clear_pointer(&run->layers, g_array_unref);
+    g_clear_pointer(&run->layer_arrays, g_array_unref);
+    g_clear_pointer(&run->entered, g_array_unref);
+    g_clear_pointer(&run->path_elements, g_free);
+    g_clear_pointer(&run->field_elements, g_free);
+    g_clear_pointer(&run->elements_of, g_free);
+    g_clear_pointer(&run->layer_elements, g_free);
+    run->elements_room = 0;
+    run->elements_event = 0;
 }
 
 bool matcher_elements_meet(struct matcher_run *run, const uint32_t *fields, uint32_t count)
 {
-    uint32_t arrays[FIELDS_MAX], group[FIELDS_MAX], few = MIN(count, FIELDS_MAX);
+    struct look look;
 
     prepare(run);
-    for (uint32_t i = 0; i < few; i++)
-        arrays[i] = array_of(run, fields, count, i);
-    for (uint32_t i = 0; i < few; i++) {
-        uint32_t grouped = 0, array = arrays[i];
-
-        for (uint32_t k = i; k < few && array != NO_ARRAY; k++) {
-            if (arrays[k] != array)
-                continue;
-            group[grouped++] = fields[k];
-            arrays[k] = NO_ARRAY;
-        }
-        if (grouped > 1 &&
-            !(group_meets(run, group, grouped, false) && group_meets(run, group, grouped, true)))
-            return false;
-    }
-    return true;
+    look.required_count = look.absent_count = 0;
+    sort_fields(run, fields, count, &look);
+    if (look.required_count == 0 || look.required_count + look.absent_count == 1)
+        return true;
+    return fields_meet(run, &look, false) && fields_meet(run, &look, true);
 }

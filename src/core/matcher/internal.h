@@ -418,14 +418,14 @@ struct matcher_pair {
 
 #define FITS_KEPT 1024 /* a power of two: gathered lists, and pairs, that are remembered */
 
-/* In which elements of its array a path, or a field, has leaves. */
+/* In which elements a path, or a field, has leaves. */
 struct matcher_elements {
     uint64_t epoch;
     uint32_t number; /* of the path or the field */
-    uint32_t array;  /* NO_ARRAY: the leaves do not all lie in one */
-    uint32_t words;
-    size_t first;   /* in element_bits */
-    bool has_plain; /* some are plain values of the array */
+    uint32_t layer;  /* of the elements; 0: the leaves lie in none */
+    uint32_t depth;  /* arrays around and in the layer */
+    size_t first;    /* in element_bits */
+    bool has_plain;  /* some are plain values of an array */
 };
 
 #define ELEMENTS_KEPT 1024
@@ -482,9 +482,15 @@ struct matcher_run {
     uint64_t epoch;                    /* of found, and of elements */
     uint64_t event_number;
     struct matcher_elements *path_elements, *field_elements; /* ELEMENTS_KEPT, by number */
-    GArray *element_bits, *meeting;                          /* uint64_t */
-    uint32_t *elements_of;                                   /* by leaf */
+    GArray *element_bits;                                    /* uint64_t: sets of elements */
+    GArray *element_parents;  /* uint32_t: by element, the one around; 0: the event */
+    uint32_t *elements_of;    /* by leaf: the innermost element */
+    uint32_t *layer_elements; /* by leaf: the one in the layer of its path */
     size_t elements_room;
+    uint64_t elements_event; /* number of the event whose elements these are */
+    GArray *layers;          /* uint32_t: the layer around */
+    GArray *layer_arrays;    /* uint32_t: by layer and element around, the array + 1 */
+    GArray *entered;         /* uint32_t: elements where the path in hand has arrays */
     GArray *leaves_tried; /* const struct flat_leaf *: lists for the search, which uses them up */
     struct matcher_grams grams[GRAM_SETS];
     uint32_t gram_count;
@@ -558,6 +564,9 @@ void matcher_wild_free(struct matcher_wild *w);
 
 /* false: no element has leaves for all of the fields. true: that is not known. */
 bool matcher_elements_meet(struct matcher_run *run, const uint32_t *fields, uint32_t count);
+
+/* What was needed for that; it is made again when it is. */
+void matcher_elements_free(struct matcher_run *run);
 
 /* Whether a conjunction all of whose fields passed matches, arrays included. */
 bool matcher_fits(struct matcher_run *run, uint32_t conjunction);

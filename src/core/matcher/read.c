@@ -52,11 +52,7 @@ void matcher_run_free(struct matcher_run *run)
     g_array_unref(run->found);
     g_array_unref(run->leaves_tried);
     g_array_unref(run->fields);
-    g_clear_pointer(&run->element_bits, g_array_unref);
-    g_clear_pointer(&run->meeting, g_array_unref);
-    g_free(run->path_elements);
-    g_free(run->field_elements);
-    g_free(run->elements_of);
+    matcher_elements_free(run);
     g_free(run->gathered);
     g_free(run->pairs);
     for (uint32_t i = 0; i < GRAM_SETS; i++)
@@ -570,11 +566,10 @@ static void give_back(struct matcher_run *run)
 {
     g_clear_pointer(&run->scratch, g_free);
     g_clear_pointer(&run->marks, g_free);
-    g_clear_pointer(&run->elements_of, g_free);
-    g_clear_pointer(&run->element_bits, g_array_unref);
+    matcher_elements_free(run);
     g_clear_pointer(&run->queue, g_free);
     g_clear_pointer(&run->passed, g_free);
-    run->elements_room = run->queue_room = run->passed_room = 0;
+    run->queue_room = run->passed_room = 0;
     run->scratch_room = run->mark_room = run->value_room = 0;
     grow_values(run);
     g_array_unref(run->found);

@@ -290,7 +290,8 @@ static void put_condition(GString *out, GRand *random, const char *path)
 /* Two to four of the fields, each once. Owned by caller. */
 static char *array_pattern(GRand *random)
 {
-    static const char *const paths[] = {"i.a", "i.b", "i.c", "i.p.d", "i.p.e", "i", "i.p", "t"};
+    static const char *const paths[] = {"i.a",   "i.b",   "i.c", "i.p.d", "i.p.e",
+                                        "i.q.d", "i.q.e", "i",   "i.p",   "t"};
     GString *out = g_string_new("{");
     unsigned chosen = 0;
 
@@ -324,7 +325,7 @@ static void put_object(GString *out, GRand *random, const char *names)
             continue;
         g_string_append_printf(out, "%s\"%c\":", is_first ? "" : ",", *name);
         is_first = false;
-        if (*name != 'p') {
+        if (*name != 'p' && *name != 'q') {
             put_value(out, random);
             continue;
         }
@@ -340,8 +341,8 @@ static void put_object(GString *out, GRand *random, const char *names)
     g_string_append_c(out, '}');
 }
 
-/* Arrays of objects, of plain values beside them, of arrays; sometimes two of one name, or an
- * object of that name, too. */
+/* Arrays of objects, of plain values beside them, of arrays; sometimes two of one name, in the
+ * event or in an element, or an object of that name, too. */
 static char *array_event(GRand *random)
 {
     GString *out = g_string_new("{");
@@ -357,13 +358,13 @@ static char *array_event(GRand *random)
             else if (kind == 1)
                 g_string_append(out, "[{\"a\":1},{\"b\":2,\"c\":3}]");
             else
-                put_object(out, random, "abcp");
+                put_object(out, random, kind == 2 ? "abpcp" : "abcpq");
         }
         g_string_append(out, "],");
     }
     if (g_rand_int_range(random, 0, 4) == 0) {
         g_string_append(out, "\"i\":");
-        put_object(out, random, "abcp");
+        put_object(out, random, "abcpq");
         g_string_append_c(out, ',');
     }
     g_string_append(out, "\"t\":");
