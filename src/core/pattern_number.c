@@ -8,7 +8,7 @@
  *
  * A number is read for every evaluation (the event's leaf keeps text), so the usual ones must be
  * fast: up to 15 digits, and most of 16, need one multiplication or division and no look at the
- * shortest form.
+ * shortest form; the others some multiplications of integers.
  */
 #include <math.h>
 
@@ -21,6 +21,12 @@
 /* No exponent of a double comes near, and sums with the length of a text stay in an int64. */
 #define EXPONENT_MAX    1000000000
 #define POWER_EXACT_MAX 22 /* 10^22 is the largest power of ten that is a double */
+#define NEAR_TEN        32 /* a double is less than 12 in the 17th digit away from its decimals */
+/* The parts of a double of the usual size: (2^52 + mantissa) * 2^(exponent - 1075). */
+#define MANTISSA_BITS 52
+#define MANTISSA_END  (UINT64_C(1) << MANTISSA_BITS)
+#define MANTISSA_MASK (MANTISSA_END - 1)
+#define EXPONENT_ZERO 1075
 
 /* value = digits * 10^exponent, no zeros at either end of digits; 0 is digits 0. */
 struct decimal {
@@ -138,6 +144,85 @@ static struct pattern_number convert_slowly(const struct decimal *d)
     return (struct pattern_number){.value = d->is_negative ? -value : value, .is_exact = true};
 }
 
+#ifdef __SIZEOF_INT128__
+typedef unsigned int wide __attribute__((mode(TI))); /* of 128 bits */
+
+/* The decimals that give a double: all times 2 * 10^places * 2^n, where both are integers. */
+struct span {
+    wide value; /* the double itself */
+    wide half;  /* half of its distance to the next ones: so far away decimals are rounded to it */
+    unsigned shift;
+    bool is_even; /* those just half-way are, too */
+};
+
+static bool gives(const struct span *s, uint64_t digits)
+{
+    wide decimal = (wide)digits << s->shift;
+    wide away = decimal > s->value ? decimal - s->value : s->value - decimal;
+
+    return away < s->half || (away == s->half && s->is_even);
+}
+
+/* Of mantissa * 2^exponent. With up to 10^22 all of it fits into 107 bits. */
+static struct span span_of(uint64_t mantissa, int exponent, unsigned places)
+{
+    uint64_t fives = (uint64_t)(POWERS[places] / (double)(UINT64_C(1) << places));
+    int shift = exponent + (int)places;
+    unsigned up = shift > 0 ? (unsigned)shift : 0, down = shift < 0 ? (unsigned)-shift : 0;
+
+    return (struct span){.value = (wide)mantissa * fives << (up + 1),
+                         .half = (wide)fives << up,
+                         .shift = down + 1,
+                         .is_even = mantissa % 2 == 0};
+}
+
+/* The same as convert_slowly in integers, for 16 and 17 digits of which up to 22 are behind the
+ * point. Neither is the division exact, nor its first operand, but it is one double off at most.
+ * It is the shortest form when no decimal of one digit less gives the double, and no other one of
+ * as many digits is nearer. false: it has to be done slowly. Powers of two, as the next double
+ * below is nearer than the one above; digits next to a power of ten, as shorter ones behind it
+ * have other places; decimals just half-way. */
+static bool convert_long(const struct decimal *d, struct pattern_number *out)
+{
+    uint64_t ten = (uint64_t)POWERS[d->digit_count], low = d->digits - d->digits % 10, bits;
+    unsigned places = (unsigned)-d->exponent;
+    struct span span;
+    wide away, decimal;
+    double value;
+    int exponent;
+
+    if (d->exponent > 0 || d->exponent < -POWER_EXACT_MAX || d->digits > ten - NEAR_TEN ||
+        d->digits < ten / 10 + NEAR_TEN)
+        return false;
+    value = (double)d->digits / POWERS[places];
+    memcpy(&bits, &value, sizeof(bits));
+    exponent = (int)(bits >> MANTISSA_BITS) - EXPONENT_ZERO;
+    span = span_of((bits & MANTISSA_MASK) | MANTISSA_END, exponent, places);
+    decimal = (wide)d->digits << span.shift;
+    if (!gives(&span, d->digits)) {
+        bits = decimal > span.value ? bits + 1 : bits - 1;
+        span = span_of((bits & MANTISSA_MASK) | MANTISSA_END, exponent, places);
+    }
+    if ((bits & MANTISSA_MASK) == 0 || !gives(&span, d->digits))
+        return false;
+    away = decimal > span.value ? decimal - span.value : span.value - decimal;
+    if (away == (wide)1 << (span.shift - 1))
+        return false;
+    memcpy(&value, &bits, sizeof(value));
+    out->value = d->is_negative ? -value : value;
+    out->is_exact =
+        away < (wide)1 << (span.shift - 1) && !gives(&span, low) && !gives(&span, low + 10);
+    return true;
+}
+#else
+static bool convert_long(const struct decimal *d, struct pattern_number *out)
+{
+    (void)d;
+    (void)out;
+    return false;
+}
+#endif
+
 /* Digits with at most one point among them, which make a number below 2^52: nearly every number of
  * an event. No sign, no exponent. false: read it with care. Zeros at either end do no harm here, as
  * the value is rounded once from the same decimal. So many digits are always the shortest form:
@@ -167,6 +252,7 @@ static bool parse_plain(struct slice text, double *value)
  * double. Source: Clinger 1990, "How to read floating point numbers accurately", fast path. */
 struct pattern_number pattern_number_parse(struct slice text)
 {
+    struct pattern_number number;
     struct decimal d;
     double value;
 
@@ -176,6 +262,8 @@ struct pattern_number pattern_number_parse(struct slice text)
         return (struct pattern_number){.is_exact = false};
     if (d.digits == 0)
         return (struct pattern_number){.value = 0, .is_exact = true};
+    if (d.digit_count > DIGITS_ALWAYS_EXACT && convert_long(&d, &number))
+        return number;
     if (d.digit_count > DIGITS_ALWAYS_EXACT || d.exponent > POWER_EXACT_MAX ||
         d.exponent < -POWER_EXACT_MAX)
         return convert_slowly(&d);

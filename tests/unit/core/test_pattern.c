@@ -333,6 +333,19 @@ static char *make_items(size_t count, bool has_match)
 }
 
 /* Trying each a with each b passes the limit of work before it comes to the last element. */
+/* The digits of the number without zeros at the ends, as a number. */
+static uint64_t digits_of(const char *text)
+{
+    uint64_t digits = 0;
+
+    for (; *text != 'e'; text++)
+        if (g_ascii_isdigit(*text))
+            digits = digits * 10 + (uint64_t)(*text - '0');
+    while (digits != 0 && digits % 10 == 0)
+        digits /= 10;
+    return digits;
+}
+
 /* Plain decimals are read in one step, others with care: a sign or an exponent makes the same
  * number one of those. Around 2^52 and 2^53, and anywhere, with the point at every place. */
 static void test_plain_numbers_are_read_as_with_care(void)
@@ -359,6 +372,50 @@ static void test_plain_numbers_are_read_as_with_care(void)
         b = pattern_number_parse(slice_text(careful));
         g_assert_cmpint(a.is_exact, ==, b.is_exact);
         g_assert_true(!a.is_exact || a.value == b.value);
+    }
+    g_rand_free(random);
+}
+
+/* The value of the text when no shorter decimal and no nearer one of its length gives it. */
+static struct pattern_number read_by_library(const char *text)
+{
+    double value = g_ascii_strtod(text, NULL);
+
+    for (int size = 1; size <= 17; size++) {
+        g_autofree char *form = g_strdup_printf("%%.%de", size - 1);
+        char shortest[G_ASCII_DTOSTR_BUF_SIZE];
+
+        g_ascii_formatd(shortest, sizeof(shortest), form, value);
+        if (g_ascii_strtod(shortest, NULL) == value)
+            return (struct pattern_number){.value = value,
+                                           .is_exact = digits_of(shortest) == digits_of(text)};
+    }
+    g_assert_not_reached();
+}
+
+/* 16 and 17 digits, of which some are doubles and some are not; half-way between two, too. */
+static void test_long_numbers_are_read_as_by_the_library(void)
+{
+    GRand *random = g_rand_new_with_seed(8);
+
+    for (int i = 0; i < 200000; i++) {
+        uint64_t ten = UINT64_C(100000000000000000), any;
+        g_autofree char *text = NULL;
+        struct pattern_number ours, theirs;
+
+        any = ((uint64_t)g_rand_int(random) << 32 | g_rand_int(random)) % ten;
+        if (i % 8 == 0) /* two digits of a double, one more or less */
+            any = (UINT64_C(1) << (53 + i / 8 % 4)) + any % 4096;
+        if (i % 8 == 1)
+            any = ten / (i % 16 == 1 ? 1 : 10) - any % 100;
+        if (i % 8 > 5)
+            any /= 10;
+        text = g_strdup_printf("%s%" G_GUINT64_FORMAT "e-%d", i % 5 == 0 ? "-" : "", any,
+                               i % 4 == 0 ? 0 : i / 4 % 25);
+        ours = pattern_number_parse(slice_text(text));
+        theirs = read_by_library(text);
+        if (ours.is_exact != theirs.is_exact || (ours.is_exact && ours.value != theirs.value))
+            g_error("%s is read as %.17g, %d", text, ours.value, ours.is_exact);
     }
     g_rand_free(random);
 }
@@ -444,6 +501,8 @@ int main(int argc, char **argv)
     g_test_add_func("/pattern/long_numbers_are_compared", test_long_numbers_are_compared);
     g_test_add_func("/pattern/plain_numbers_are_read_as_with_care",
                     test_plain_numbers_are_read_as_with_care);
+    g_test_add_func("/pattern/long_numbers_are_read_as_by_the_library",
+                    test_long_numbers_are_read_as_by_the_library);
     g_test_add_func("/pattern/big_arrays_are_searched_to_the_end",
                     test_big_arrays_are_searched_to_the_end);
     g_test_add_func("/pattern/big_arrays_are_left_in_one_step",
