@@ -103,10 +103,9 @@ static bool passes_text(struct matcher_run *run, const struct matcher_test *test
 {
     const struct matcher_presence *presence = &run->presences[test->b];
     const struct pattern_text_test *text = &run->matcher->texts[test->a].test;
-
     enum matcher_wild_answer known;
 
-    if (!presence->is_there || matcher_grams_refuse(run, test->b, text))
+    if (!presence->is_there)
         return false;
     known = matcher_wild_ask(run, test->b, test->a);
     if (known != WILD_UNKNOWN)

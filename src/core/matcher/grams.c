@@ -84,13 +84,9 @@ struct matcher_grams *matcher_grams_of(struct matcher_run *run, uint32_t path)
     return g->size < TEXTS_LARGE ? NULL : g;
 }
 
-bool matcher_grams_refuse(struct matcher_run *run, uint32_t path,
-                          const struct pattern_text_test *test)
+bool matcher_grams_refuse(const struct matcher_grams *g, const struct pattern_text_test *test)
 {
-    const struct matcher_grams *g =
-        test->kind == TEXT_WILDCARD ? matcher_grams_of(run, path) : NULL;
-
-    for (uint32_t i = 0; g != NULL && i < test->piece_count; i++)
+    for (uint32_t i = 0; test->kind == TEXT_WILDCARD && i < test->piece_count; i++)
         if (!is_noted(g->bits, test->pieces[i]))
             return true;
     return false;

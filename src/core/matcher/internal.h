@@ -538,8 +538,7 @@ static inline const struct matcher_reading *matcher_reading(struct matcher_run *
 struct matcher_grams *matcher_grams_of(struct matcher_run *run, uint32_t path);
 
 /* Whether no text of the path can pass the test, as far as can be told without looking at them. */
-bool matcher_grams_refuse(struct matcher_run *run, uint32_t path,
-                          const struct pattern_text_test *test);
+bool matcher_grams_refuse(const struct matcher_grams *g, const struct pattern_text_test *test);
 
 /* Whether path is that of an object around inner. */
 static inline bool matcher_is_around(struct slice path, struct slice inner)

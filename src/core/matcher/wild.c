@@ -5,9 +5,10 @@
  * wildcards of a path together are one automaton whose state is the list of their states. Such
  * lists are far too many to be made beforehand, so they are made when the text leads to them, and
  * remembered with what each byte leads to: after a while a byte costs one look into a table. When a
- * text leads to new ones all the time, it is given up, and each wildcard is tried by itself.
- * Source: Knuth, Morris, Pratt, SIAM J. Comput. 6 (1977); Thompson, CACM 11 (1968), for states that
- * are lists, made on the way.
+ * text leads to new ones all the time, it is given up, and each wildcard is tried by itself. Of
+ * very long wildcards only the beginning is looked for, which few texts have. Source: Knuth,
+ * Morris, Pratt, SIAM J. Comput. 6 (1977); Thompson, CACM 11 (1968), for states that are lists,
+ * made on the way.
  */
 #include "core/matcher/internal.h"
 
@@ -17,7 +18,10 @@
 #define WILD_WORK_MIN      (UINT64_C(2) << 20)
 #define WILD_WORK_PER_TEST 4
 #endif
-#define LITERALS_MAX 4096              /* bytes of one wildcard; longer ones are tried alone */
+#ifndef LITERALS_MAX
+#define LITERALS_MAX 4096 /* bytes of one wildcard */
+#define LITERALS_CUT 256  /* of a longer one; what has them is tried alone */
+#endif
 #define LITERALS_ALL (1 << 20)         /* of all of them */
 #define ATOMS_MAX    4096              /* wildcards of a path */
 #define ROOM_MAX     ((size_t)8 << 20) /* bytes of all lists */
@@ -39,6 +43,7 @@ struct answer {
     uint32_t text;         /* in matcher->texts */
     uint32_t first, count; /* its atoms */
     bool is_none_of;
+    bool is_cut; /* an atom is: that it was found says nothing */
 };
 
 struct matcher_wild {
@@ -109,11 +114,10 @@ static void add_piece(struct matcher_wild *w, struct slice piece, uint16_t start
 
 /* The state in which everything was found; it goes on only from a last piece, which may be found
  * again further on. */
-static void add_end(struct matcher_wild *w, const struct pattern_text_test *test, uint16_t size)
+static void add_end(struct matcher_wild *w, struct slice tail, uint16_t size, bool is_strict)
 {
-    struct slice tail = test->pieces[test->piece_count - 1];
     uint16_t start = (uint16_t)(size - tail.size), fail = start;
-    uint16_t begin = test->piece_count == 1 ? STRICT : start;
+    uint16_t begin = is_strict ? STRICT : start;
     guint8 none = 0;
 
     if (tail.size > 1 && begin != STRICT) {
@@ -129,23 +133,30 @@ static void add_end(struct matcher_wild *w, const struct pattern_text_test *test
     g_byte_array_append(w->literals, &none, 1);
 }
 
-/* false: it is too long. */
-static bool add_atom(struct matcher_wild *w, const struct pattern_text_test *test)
+/* false: there are too many. */
+static bool add_atom(struct matcher_wild *w, const struct pattern_text_test *test, bool *is_cut)
 {
-    struct atom a = {.first = w->literals->len,
-                     .is_open =
-                         test->piece_count > 1 && test->pieces[test->piece_count - 1].size == 0};
+    struct slice tail = test->pieces[test->piece_count - 1];
+    struct atom a = {.first = w->literals->len, .is_open = test->piece_count > 1 && tail.size == 0};
     size_t size = 0;
 
     for (uint32_t i = 0; i < test->piece_count; i++)
         size += test->pieces[i].size;
-    if (size > LITERALS_MAX || w->literals->len + size > LITERALS_ALL)
+    if (size > LITERALS_MAX) {
+        *is_cut = a.is_open = true;
+        size = LITERALS_CUT;
+        tail.size = 0;
+    }
+    if (w->literals->len + size > LITERALS_ALL)
         return false;
     for (uint32_t i = 0; i < test->piece_count; i++) {
-        add_piece(w, test->pieces[i], a.size, i == 0);
-        a.size = (uint16_t)(a.size + test->pieces[i].size);
+        struct slice piece = test->pieces[i];
+
+        piece.size = MIN(piece.size, size - a.size);
+        add_piece(w, piece, a.size, i == 0);
+        a.size = (uint16_t)(a.size + piece.size);
     }
-    add_end(w, test, a.size);
+    add_end(w, tail, a.size, test->piece_count == 1);
     g_array_append_val(w->atoms, a);
     return true;
 }
@@ -260,10 +271,11 @@ static void add_answer(struct matcher_wild *w, const struct matcher *m, uint32_t
 
     if (test->kind == TEXT_WILDCARD) {
         answer.is_none_of = false;
-        answer.count = add_atom(w, test);
+        answer.count = add_atom(w, test, &answer.is_cut);
     }
     for (uint32_t i = 0; test->kind == TEXT_NONE_OF && i < test->member_count; i++) {
-        if (test->members[i].kind != TEXT_WILDCARD || !add_atom(w, &test->members[i]))
+        if (test->members[i].kind != TEXT_WILDCARD ||
+            !add_atom(w, &test->members[i], &answer.is_cut))
             return; /* atoms that nobody asks for do no harm */
         answer.count++;
     }
@@ -366,25 +378,41 @@ static struct matcher_wild *walk_all(const struct matcher_run *run, uint32_t pat
     return NULL;
 }
 
+/* What the walk over the texts found. */
+static enum matcher_wild_answer recall(const struct matcher_wild *w, uint32_t text)
+{
+    struct answer key = {.text = text};
+    const struct answer *answer;
+    bool passes;
+    guint at;
+
+    if (w == NULL || !g_array_binary_search(w->answers, &key, compare_answers, &at))
+        return WILD_UNKNOWN;
+    passes = w->passed[at / 64] >> at % 64 & 1;
+    answer = &g_array_index(w->answers, struct answer, at);
+    if (answer->is_cut && passes != answer->is_none_of)
+        return WILD_UNKNOWN;
+    return passes ? WILD_PASSES : WILD_FAILS;
+}
+
 enum matcher_wild_answer matcher_wild_ask(struct matcher_run *run, uint32_t path, uint32_t text)
 {
+    const struct matcher *m = run->matcher;
     struct matcher_grams *g = matcher_grams_of(run, path);
-    struct answer key = {.text = text};
-    guint at;
+    enum matcher_wild_answer known = WILD_UNKNOWN;
 
     if (g == NULL)
         return WILD_UNKNOWN;
-    if (!g->is_walked) {
-        uint64_t least =
-            MAX(WILD_WORK_MIN, (uint64_t)run->matcher->test_count * WILD_WORK_PER_TEST);
-
-        g->work += g->size;
-        if (g->work < least)
-            return WILD_UNKNOWN;
-        g->is_walked = true;
-        g->wild = walk_all(run, path);
-    }
-    if (g->wild == NULL || !g_array_binary_search(g->wild->answers, &key, compare_answers, &at))
+    if (g->is_walked)
+        known = recall(g->wild, text);
+    if (known != WILD_UNKNOWN)
+        return known;
+    if (matcher_grams_refuse(g, &m->texts[text].test))
+        return WILD_FAILS;
+    g->work += g->size;
+    if (g->is_walked || g->work < MAX(WILD_WORK_MIN, (uint64_t)m->test_count * WILD_WORK_PER_TEST))
         return WILD_UNKNOWN;
-    return g->wild->passed[at / 64] >> at % 64 & 1 ? WILD_PASSES : WILD_FAILS;
+    g->is_walked = true;
+    g->wild = walk_all(run, path);
+    return recall(g->wild, text);
 }

@@ -173,6 +173,31 @@ static void test_texts_of_a_mebibyte_are_read(void)
     check_assert_in_all_ways(patterns, events, 10);
 }
 
+/* Of so long ones only the beginning is looked for together; the event may have that and no more.
+ */
+static void test_very_long_wildcards_are_tried_to_the_end(void)
+{
+    g_autofree char *many = g_strnfill(1 << 19, 'x');
+    GPtrArray *patterns = check_list_new();
+    GPtrArray *events = check_list_new();
+
+    for (size_t i = 0; i < 16; i++) {
+        g_autofree char *piece = g_strnfill(5000 + i * 100, i < 8 ? 'x' : 'y');
+        const char *tail = i % 4 < 2 ? "z" : "zx";
+
+        check_list_add(patterns, "{\"a\":[{\"wildcard\":\"*%s%s*\"}]}", piece, tail);
+        check_list_add(patterns, "{\"a\":[{\"wildcard\":\"%s*%s\"}]}", piece, tail);
+        check_list_add(patterns, "{\"a\":[{\"anything-but\":{\"wildcard\":\"*%s*%s\"}}]}", piece,
+                       tail);
+    }
+    check_list_add(events, "{\"a\":\"%s\"}", many);
+    check_list_add(events, "{\"a\":\"%sz\"}", many);
+    check_list_add(events, "{\"a\":\"%szx\"}", many);
+    check_list_add(events, "{\"a\":[\"%sz%s\",\"xz\"]}", many + (1 << 19) - 5500, many);
+    check_list_add(events, "{\"a\":[\"%s\",\"%szx\"]}", many, many + (1 << 19) - 5500);
+    check_assert_set(patterns, events, false);
+}
+
 /* More values on one field than any shortcut for few takes. */
 static void test_lists_of_500_values_are_looked_up(void)
 {
@@ -648,6 +673,7 @@ int main(int argc, char **argv)
         {"events_of_100000_leaves_are_read", test_events_of_100000_leaves_are_read},
         {"arrays_of_10000_objects_are_searched", test_arrays_of_10000_objects_are_searched},
         {"texts_of_a_mebibyte_are_read", test_texts_of_a_mebibyte_are_read},
+        {"very_long_wildcards_are_tried_to_the_end", test_very_long_wildcards_are_tried_to_the_end},
         {"lists_of_500_values_are_looked_up", test_lists_of_500_values_are_looked_up},
         {"patterns_at_the_highest_limits_are_indexed",
          test_patterns_at_the_highest_limits_are_indexed},

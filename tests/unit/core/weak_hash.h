@@ -17,6 +17,8 @@
 #define TEXTS_LARGE        1
 #define WILD_WORK_MIN      1
 #define WILD_WORK_PER_TEST 0
+#define LITERALS_MAX       4
+#define LITERALS_CUT       2
 
 #define matcher_node_hash(parent, entry, coordinate)                                               \
     WEAK_HASH((matcher_node_hash)(parent, entry, coordinate))
