@@ -16,9 +16,9 @@
 #define RADIX_BITS  11
 #define RADIX_SIZE  (1 << RADIX_BITS)
 
-static void grow_values(struct matcher_run *run)
+static void grow_values(struct matcher_run *run, size_t least)
 {
-    run->value_room = MAX(run->value_room * 2, VALUES_MIN);
+    run->value_room = MAX(MAX(run->value_room * 2, VALUES_MIN), least);
     run->values = g_renew(uint32_t, run->values, run->value_room);
     run->leaves = g_renew(uint32_t, run->leaves, run->value_room);
 }
@@ -39,7 +39,7 @@ struct matcher_run *matcher_run_new(void)
     run->folded = g_string_new(NULL);
     run->epoch = run->event_number = 1;
     run->skip = matcher_skip_best();
-    grow_values(run);
+    grow_values(run, 0);
     return run;
 }
 
@@ -80,7 +80,7 @@ void matcher_run_free(struct matcher_run *run)
 static inline void emit(struct matcher_run *run, uint32_t value, uint32_t leaf)
 {
     if (run->value_count == run->value_room)
-        grow_values(run);
+        grow_values(run, 0);
     run->values[run->value_count] = value;
     run->leaves[run->value_count++] = leaf;
 }
@@ -347,6 +347,18 @@ static inline uint32_t find_number(const struct matcher_dimension *d, struct sli
     return number.is_exact ? rank_number(d, number.value) : COORDINATE_NONE;
 }
 
+/* Whether the leaf is the same number as the one before, as in long lists they often are. */
+static bool is_repeated(const struct matcher_run *run, uint32_t dimension,
+                        const struct flat_leaf *l)
+{
+    const struct flat_leaf *before;
+
+    if (run->value_count == run->readings[dimension].raw_first)
+        return false;
+    before = leaf_at(run, run->leaves[run->value_count - 1]);
+    return before->type == JSON_NUMBER && slice_equal(before->text, l->text);
+}
+
 static void read_number(struct matcher_run *run, uint32_t dimension, uint32_t leaf)
 {
     const struct matcher_dimension *d = &run->matcher->dimensions[dimension];
@@ -354,6 +366,8 @@ static void read_number(struct matcher_run *run, uint32_t dimension, uint32_t le
 
     if (l->type != JSON_NUMBER)
         read_other(run, dimension, leaf);
+    else if (is_repeated(run, dimension, l))
+        emit(run, run->values[run->value_count - 1], leaf);
     else
         emit_symbol(run, d, find_number(d, l->text), leaf);
 }
@@ -418,6 +432,8 @@ void matcher_read_dimension(struct matcher_run *run, uint32_t dimension)
     int32_t leaf = presence->is_there ? presence->leaf : -1;
 
     r->raw_first = (uint32_t)run->value_count;
+    if (presence->is_there && run->value_room - run->value_count < presence->count)
+        grow_values(run, run->value_count + presence->count); /* at once */
     for (; leaf >= 0; leaf = run->event->leaves[leaf].next)
         READERS[d->family](run, dimension, (uint32_t)leaf);
     r->raw_count = (uint32_t)run->value_count - r->raw_first;
@@ -571,7 +587,7 @@ static void give_back(struct matcher_run *run)
     g_clear_pointer(&run->passed, g_free);
     run->queue_room = run->passed_room = 0;
     run->scratch_room = run->mark_room = run->value_room = 0;
-    grow_values(run);
+    grow_values(run, 0);
     g_array_unref(run->found);
     g_array_unref(run->leaves_tried);
     make_lists(run);
