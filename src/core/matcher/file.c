@@ -9,9 +9,15 @@
 #define LIST_MAX        24   /* so many are tried rather than filed further */
 #define SHARE_MAX       0.4F /* a key that more events come to saves too little */
 #define DEPTH_MAX       8
-#define COPIES_MAX      64 /* of one conjunction; more only for one with many keys at the root */
-#define DOORS_PER_CHILD 16 /* so sparse may an array of the root's children be */
-#define FIELDS_MAX      64 /* of one conjunction that are looked at; the rest are only tested */
+#define COPIES_MAX      64  /* of one conjunction; more only for one with many keys at the root */
+#define DOORS_PER_CHILD 16  /* so sparse may an array of the root's children be */
+#define FIELDS_MAX      64  /* of one conjunction that are looked at; the rest are only tested */
+#define DIGIT_SORT_MIN  512 /* records that are sorted by digits */
+#define DIGIT_BITS      8
+#define DIGIT_VALUES    (1U << DIGIT_BITS)
+#define DIGITS          4 /* of a coordinate, and of an entry */
+#define AHEAD           4 /* filings between one step and the next */
+#define AHEAD_FIELDS    8 /* of a conjunction */
 
 /* A conjunction on its way down. */
 struct filing {
@@ -29,12 +35,20 @@ struct record {
     bool is_exact;
 };
 
+/* What is known of a field, all in one place: there is a jump to it for each field of each filing.
+ */
+struct known {
+    struct matcher_test test; /* that stands for it in lists */
+    float rank;               /* its place among the open tests of a list */
+    float share;              /* as judged; so are the keys */
+    uint32_t keys;
+};
+
 struct filer {
     struct matcher *m;
-    const struct matcher_judgement *judgements;
+    struct known *known;      /* by field */
     struct matcher_key *keys; /* room for a field's */
     size_t memory_max;
-    float *ranks;    /* by field: its place among the open tests of a list */
     GArray *nodes;   /* struct matcher_node */
     GArray *entries; /* uint32_t */
     GArray *stream;  /* uint32_t */
@@ -49,6 +63,43 @@ static const uint32_t *fields_of(const struct matcher *m, uint32_t conjunction, 
 
     *count = c[1].first - c->first;
     return m->fields_of + c->first;
+}
+
+/* ---- memory ----------------------------------------------------------------------------------
+ * What filings lead to lies anywhere; it is asked for step by step while those before them are
+ * filed. Always inline, as the compiler leaves out a call that only asks: it seems to do nothing.
+ */
+
+__attribute__((always_inline)) static inline void ask_fields(const struct filer *f,
+                                                             const struct filing *filing)
+{
+    uint32_t count;
+    const uint32_t *fields = fields_of(f->m, filing->conjunction, &count);
+
+    for (uint32_t i = 0; i < MIN(count, AHEAD_FIELDS); i++) {
+        __builtin_prefetch(&f->known[fields[i]]);
+        __builtin_prefetch(&f->m->fields[fields[i]]);
+    }
+}
+
+/* For filings in the order of their records. */
+__attribute__((always_inline)) static inline void ask_ahead(const struct filer *f,
+                                                            const struct filing *filings,
+                                                            const struct record *records,
+                                                            guint count, guint i)
+{
+    const struct matcher *m = f->m;
+    uint32_t field_count;
+
+    if (i + 4 * AHEAD < count)
+        __builtin_prefetch(&filings[records[i + 4 * AHEAD].filing]);
+    if (i + 3 * AHEAD < count)
+        __builtin_prefetch(&m->conjunctions[filings[records[i + 3 * AHEAD].filing].conjunction]);
+    if (i + 2 * AHEAD < count)
+        __builtin_prefetch(
+            fields_of(m, filings[records[i + 2 * AHEAD].filing].conjunction, &field_count));
+    if (i + AHEAD < count)
+        ask_fields(f, &filings[records[i + AHEAD].filing]);
 }
 
 /* ---- lists ----------------------------------------------------------------------------------- */
@@ -71,13 +122,15 @@ static struct matcher_test test_of(const struct matcher *m, uint32_t field)
 }
 
 /* Dear tests come behind cheap ones, whatever they tell. */
-static float rank_of(const struct filer *f, uint32_t field)
+static struct known know(const struct matcher *m, uint32_t field, const struct matcher_judgement *j)
 {
     static const float COST[] = {
         [TEST_RANGE] = 0, [TEST_LIST] = 0,  [TEST_NONE] = 1,  [TEST_FEWER] = 1,
         [TEST_TEXT] = 3,  [TEST_FIELD] = 2, [TEST_ABSENT] = 1};
+    struct known known = {.test = test_of(m, field), .share = j->share, .keys = j->keys};
 
-    return COST[TEST_KIND(test_of(f->m, field).head)] + MIN(f->judgements[field].share, 1.0F);
+    known.rank = COST[TEST_KIND(known.test.head)] + MIN(j->share, 1.0F);
+    return known;
 }
 
 /* Numbers of the open fields, telling ones first, into order; returns how many. */
@@ -91,7 +144,7 @@ static uint32_t order_open(const struct filer *f, const struct filing *filing, u
 
         if (i < FIELDS_MAX && filing->done >> i & 1)
             continue;
-        for (; at > 0 && f->ranks[order[at - 1]] > f->ranks[fields[i]]; at--)
+        for (; at > 0 && f->known[order[at - 1]].rank > f->known[fields[i]].rank; at--)
             order[at] = order[at - 1];
         order[at] = fields[i];
         open++;
@@ -142,7 +195,7 @@ static void put_filing(struct filer *f, const struct filing *filing)
     put(f->where, count_at);
     put(f->tests, 0);
     for (uint32_t i = 0; i < open; i++) {
-        struct matcher_test test = test_of(f->m, order[i]);
+        struct matcher_test test = f->known[order[i]].test;
         bool is_first = !is_sieved && sieve_of(f->m, &test, &sieve);
 
         is_sieved |= is_first;
@@ -182,13 +235,13 @@ static int choose(const struct filer *f, const struct filing *filing)
     int best = -1;
 
     for (uint32_t i = 0; i < MIN(count, FIELDS_MAX); i++) {
-        const struct matcher_judgement *j = &f->judgements[fields[i]];
+        const struct known *k = &f->known[fields[i]];
 
-        if (filing->used >> i & 1 || j->keys == 0 || j->share >= best_share ||
-            (filing->used != 0 && (uint64_t)j->keys * filing->copies > COPIES_MAX))
+        if (filing->used >> i & 1 || k->keys == 0 || k->share >= best_share ||
+            (filing->used != 0 && (uint64_t)k->keys * filing->copies > COPIES_MAX))
             continue;
         best = (int)i;
-        best_share = j->share;
+        best_share = k->share;
     }
     return best;
 }
@@ -218,20 +271,62 @@ static int compare_records(const void *a, const void *b)
     return (x->filing > y->filing) - (x->filing < y->filing);
 }
 
+static unsigned digit_of(const struct record *r, unsigned pass)
+{
+    uint32_t word = pass < DIGITS ? r->key.coordinate : r->key.entry;
+
+    return word >> pass % DIGITS * DIGIT_BITS & (DIGIT_VALUES - 1);
+}
+
+/* Stable, by one digit. false: it is the same in all, and nothing was written. */
+static bool sort_by_digit(const struct record *from, struct record *to, guint count, unsigned pass)
+{
+    guint starts[DIGIT_VALUES] = {0}, at = 0;
+
+    for (guint i = 0; i < count; i++)
+        starts[digit_of(&from[i], pass)]++;
+    if (starts[digit_of(&from[0], pass)] == count)
+        return false;
+    for (unsigned digit = 0; digit < DIGIT_VALUES; digit++) {
+        guint met = starts[digit];
+
+        starts[digit] = at;
+        at += met;
+    }
+    for (guint i = 0; i < count; i++)
+        to[starts[digit_of(&from[i], pass)]++] = from[i];
+    return true;
+}
+
+/* By key; within one as they are, which is by filing. Digit by digit from the last, when they are
+ * many. */
+static void sort_records(struct record *records, guint count)
+{
+    g_autofree struct record *spare = NULL;
+    struct record *from = records, *to;
+
+    if (count < DIGIT_SORT_MIN) {
+        qsort(records, count, sizeof(*records), compare_records);
+        return;
+    }
+    to = spare = g_new(struct record, count);
+    for (unsigned pass = 0; pass < 2 * DIGITS; pass++)
+        if (sort_by_digit(from, to, count, pass)) {
+            struct record *sorted = to;
+
+            to = from;
+            from = sorted;
+        }
+    if (from != records)
+        memcpy(records, from, count * sizeof(*records));
+}
+
 static bool is_same_key(const struct record *a, const struct record *b)
 {
     return a->key.entry == b->key.entry && a->key.coordinate == b->key.coordinate;
 }
 
 /* ---- nodes ----------------------------------------------------------------------------------- */
-
-static uint64_t node_hash(const void *user, uint32_t value)
-{
-    const struct filer *f = user;
-    const struct matcher_node *n = &g_array_index(f->nodes, struct matcher_node, value);
-
-    return matcher_node_hash(n->parent, n->entry, n->coordinate);
-}
 
 static void check_memory(struct filer *f)
 {
@@ -241,7 +336,7 @@ static void check_memory(struct filer *f)
     f->is_over |= f->memory_max > 0 && size > f->memory_max;
 }
 
-static void build(struct filer *f, uint32_t node, const struct filing *filings, uint32_t count,
+static void build(struct filer *f, uint32_t node, struct filing *filings, uint32_t count,
                   unsigned depth);
 
 /* The records of one key become a node. */
@@ -267,8 +362,6 @@ static void build_child(struct filer *f, uint32_t parent, const struct filing *f
         kept++;
     }
     g_array_append_val(f->nodes, node);
-    matcher_table_put(&f->m->node_table, node_hash(f, f->nodes->len - 1), f->nodes->len - 1,
-                      node_hash, f);
     build(f, f->nodes->len - 1, inner, kept, depth + 1);
 }
 
@@ -280,12 +373,12 @@ static void build_children(struct filer *f, uint32_t node, const struct filing *
     g_autoptr(GArray) entries = g_array_new(FALSE, FALSE, sizeof(uint32_t));
     struct matcher_node *n;
 
-    qsort(all, records->len, sizeof(*all), compare_records);
+    sort_records(all, records->len);
     for (guint i = 0; i < records->len && !f->is_over;) {
         guint first = i;
 
         while (i < records->len && is_same_key(&all[i], &all[first]))
-            i++;
+            ask_ahead(f, filings, all, records->len, i++);
         if (entries->len == 0 ||
             g_array_index(entries, uint32_t, entries->len - 1) != all[first].key.entry)
             put(entries, all[first].key.entry);
@@ -319,8 +412,13 @@ static void list_filings(struct filer *f, uint32_t node, const struct filing *fi
     struct matcher_node *n;
 
     for (uint32_t i = 0; i < count; i++) {
-        int field = records != NULL ? choose(f, &filings[i]) : -1;
+        int field = -1;
 
+        if (records != NULL) {
+            if (i + 2 * AHEAD < count)
+                ask_fields(f, &filings[i + 2 * AHEAD]);
+            field = choose(f, &filings[i]);
+        }
         if (field < 0) {
             put_filing(f, &filings[i]);
             listed++;
@@ -334,24 +432,22 @@ static void list_filings(struct filer *f, uint32_t node, const struct filing *fi
     n->list_count = listed;
 }
 
-/* Few are listed. Of many, those with a rare field are filed under it. */
-static void build(struct filer *f, uint32_t node, const struct filing *filings, uint32_t count,
+/* The filings are used up. Few are listed. Of many, those with a rare field are filed under it. */
+static void build(struct filer *f, uint32_t node, struct filing *filings, uint32_t count,
                   unsigned depth)
 {
     g_autoptr(GArray) records = NULL;
-    g_autofree struct filing *mine = NULL;
 
     if (count <= LIST_MAX || depth == DEPTH_MAX) {
         list_filings(f, node, filings, count, NULL);
         return;
     }
-    records = g_array_new(FALSE, FALSE, sizeof(struct record));
+    records = g_array_sized_new(FALSE, FALSE, sizeof(struct record), count);
     list_filings(f, node, filings, count, records);
     if (records->len == 0)
         return;
-    mine = g_memdup2(filings, count * sizeof(*filings));
-    count_copies((struct record *)(void *)records->data, records->len, mine);
-    build_children(f, node, mine, records, depth);
+    count_copies((struct record *)(void *)records->data, records->len, filings);
+    build_children(f, node, filings, records, depth);
 }
 
 /* Doors for an entry of the root, when its children fill enough of their array. */
@@ -414,11 +510,19 @@ static void note_asked(struct matcher *m)
     }
 }
 
+static uint64_t node_hash(const void *user, uint32_t value)
+{
+    const struct matcher *m = user;
+    const struct matcher_node *n = &m->nodes[value];
+
+    return matcher_node_hash(n->parent, n->entry, n->coordinate);
+}
+
 bool matcher_file(struct matcher *m, const struct matcher_judgement *judgements, size_t memory_max)
 {
     struct filer f = {
         .m = m,
-        .judgements = judgements,
+        .known = g_new(struct known, MAX(m->field_count, 1)),
         .keys = g_new(struct matcher_key, KEYS_MAX),
         .memory_max = memory_max,
         .nodes = g_array_new(FALSE, FALSE, sizeof(struct matcher_node)),
@@ -432,19 +536,19 @@ bool matcher_file(struct matcher *m, const struct matcher_judgement *judgements,
 
     for (uint32_t i = 0; i < m->conjunction_count; i++)
         all[i] = (struct filing){.conjunction = i, .copies = 1};
-    f.ranks = g_new(float, MAX(m->field_count, 1));
     for (uint32_t i = 0; i < m->field_count; i++)
-        f.ranks[i] = rank_of(&f, i);
+        f.known[i] = know(m, i, &judgements[i]);
     g_array_append_val(f.nodes, root);
     build(&f, 0, all, m->conjunction_count, 0);
     m->nodes = matcher_take(f.nodes, &m->node_count);
     m->entries = matcher_take(f.entries, &m->entry_count);
     m->stream = matcher_take(f.stream, &m->stream_count);
+    matcher_table_fill(&m->node_table, 1, m->node_count, node_hash, m); /* all but the root */
     make_doors(m);
     note_asked(m);
     g_array_unref(f.where);
     g_array_unref(f.tests);
     g_free(f.keys);
-    g_free(f.ranks);
+    g_free(f.known);
     return !f.is_over;
 }

@@ -315,6 +315,10 @@ typedef uint64_t (*matcher_hash)(const void *user, uint32_t value);
 void matcher_table_put(struct matcher_table *t, uint64_t hash, uint32_t value, matcher_hash again,
                        const void *user);
 
+/* Enters the values from first to before end, all different, into a table that is empty. */
+void matcher_table_fill(struct matcher_table *t, uint32_t first, uint32_t end, matcher_hash hash,
+                        const void *user);
+
 /* The first of the ascending values that is not below. */
 static inline uint32_t matcher_lower_bound(const uint32_t *values, uint32_t count, uint32_t value)
 {

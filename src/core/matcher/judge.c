@@ -214,6 +214,17 @@ static guint find_met(const struct judge *j, uint32_t dimension, uint64_t coordi
     return low;
 }
 
+/* Entries from coordinate from to before end; mostly there are none. */
+static guint count_met(const struct judge *j, uint32_t dimension, uint64_t from, uint64_t end)
+{
+    guint first = find_met(j, dimension, from);
+
+    if (first == j->starts[dimension + 1] ||
+        g_array_index(j->met, uint64_t, first) >= ((uint64_t)dimension << 32) + end)
+        return 0;
+    return find_met(j, dimension, end) - first;
+}
+
 /* What to think of a key before any event was seen. */
 static double prior(const struct judge *j, uint32_t dimension, uint32_t level, uint32_t coordinate)
 {
@@ -234,7 +245,7 @@ static double share_of(const struct judge *j, struct matcher_key key)
     guint met = 0;
 
     if (j->events > 0)
-        met = find_met(j, dimension, from + (UINT64_C(1) << level)) - find_met(j, dimension, from);
+        met = count_met(j, dimension, from, from + (UINT64_C(1) << level));
     return (met + expected) / (j->events + PRIOR_WEIGHT);
 }
 

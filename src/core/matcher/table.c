@@ -3,7 +3,8 @@
  * compared in full by whoever searches. */
 #include "core/matcher/internal.h"
 
-#define SLOTS_MIN 16
+#define SLOTS_MIN  16
+#define FILL_AHEAD 16 /* values on their way to their slots at a time; a power of two */
 
 static void put_slot(struct matcher_table *t, uint64_t hash, uint32_t value)
 {
@@ -34,6 +35,30 @@ void matcher_table_put(struct matcher_table *t, uint64_t hash, uint32_t value, m
         grow(t, again, user);
     put_slot(t, hash, value);
     t->used++;
+}
+
+/* What hash reads lies in order, but the slots lie anywhere: they are asked for ahead. */
+void matcher_table_fill(struct matcher_table *t, uint32_t first, uint32_t end, matcher_hash hash,
+                        const void *user)
+{
+    uint64_t hashes[FILL_AHEAD];
+    size_t count = end - first, size = SLOTS_MIN;
+
+    if (count == 0)
+        return;
+    while (size < count * 2)
+        size *= 2;
+    *t = (struct matcher_table){g_new0(struct matcher_slot, size), size - 1, count};
+    for (size_t i = 0; i < count + FILL_AHEAD; i++) {
+        uint64_t *ahead = &hashes[i % FILL_AHEAD];
+
+        if (i >= FILL_AHEAD)
+            put_slot(t, *ahead, first + (uint32_t)(i - FILL_AHEAD));
+        if (i >= count)
+            continue;
+        *ahead = hash(user, first + (uint32_t)i);
+        __builtin_prefetch(&t->slots[*ahead & t->mask], 1);
+    }
 }
 
 void *matcher_take(GArray *array, uint32_t *count)
