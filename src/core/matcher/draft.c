@@ -1,10 +1,16 @@
 /* The builder: from patterns to conjunctions of fields whose tests speak of numbers only.
  *
- * Everything is kept once: paths, texts, bounds, and fields, since many patterns say "event_type":
- * ["purchase"]. Bounds of numbers and addresses are numbered as they come; only when all are known
- * their ranks are, and the tests are rewritten (finish.c).
+ * Everything is kept once: paths, texts and fields, since many patterns say "event_type":
+ * ["purchase"]. What a pattern says is drafted as words here, in a form that equal fields share;
+ * number.c finds the numbers for them. Numbers and addresses stay what they are: their ranks are
+ * known only when all are, and then the tests are rewritten (finish.c).
  */
 #include "core/matcher/builder.h"
+
+/* So much is drafted before it is looked up: it stays in the cache, and matcher_builder_bytes,
+ * which does not count it, is nearly right. */
+#define BATCH_WORDS 2048
+#define BATCH_BYTES (32 * 1024)
 
 static GArray *new_array(size_t element_size)
 {
@@ -18,10 +24,8 @@ static void start(struct matcher_builder *b)
     arena_init(&b->arena);
     b->paths = new_array(sizeof(struct draft_path));
     b->dimensions = new_array(sizeof(struct matcher_dimension));
-    b->texts_named.builder = b;
-    b->bounds.builder = b;
-    b->texts_named.symbols = new_array(sizeof(struct matcher_symbol));
-    b->bounds.symbols = new_array(sizeof(struct matcher_symbol));
+    b->symbols = new_array(sizeof(struct matcher_symbol));
+    b->bounds = new_array(sizeof(struct draft_bound));
     b->fields = new_array(sizeof(struct matcher_field));
     b->words = new_array(sizeof(uint32_t));
     b->words_of = new_array(sizeof(size_t));
@@ -38,9 +42,12 @@ struct matcher_builder *matcher_builder_new(void)
 {
     struct matcher_builder *b = g_new0(struct matcher_builder, 1);
 
-    b->draft = new_array(sizeof(uint32_t));
+    arena_init(&b->batch_arena);
+    b->batch_words = new_array(sizeof(uint32_t));
+    b->batch_texts = new_array(sizeof(struct draft_text));
+    b->batch_fields = new_array(sizeof(struct draft_field));
     for (size_t i = 0; i < FAMILY_COUNT; i++)
-        b->lists[i] = new_array(sizeof(uint32_t));
+        b->lists[i] = new_array(sizeof(struct slice));
     start(b);
     return b;
 }
@@ -52,25 +59,35 @@ static void drop(GArray **array)
     *array = NULL;
 }
 
+static void drop_table(struct draft_table *t)
+{
+    g_free(t->slots);
+    *t = (struct draft_table){0};
+}
+
+void matcher_builder_drop_tables(struct matcher_builder *b)
+{
+    drop(&b->words);
+    drop(&b->words_of);
+    drop_table(&b->path_table);
+    drop_table(&b->symbol_table);
+    drop_table(&b->field_table);
+}
+
 /* What a matcher does not need, or all of it when there is none. */
 static void drop_all(struct matcher_builder *b)
 {
-    GArray **arrays[] = {&b->paths,          &b->dimensions,   &b->texts_named.symbols,
-                         &b->bounds.symbols, &b->fields,       &b->words,
-                         &b->words_of,       &b->tests,        &b->pool,
-                         &b->texts,          &b->conjunctions, &b->fields_of};
+    GArray **arrays[] = {&b->paths, &b->dimensions, &b->symbols, &b->bounds,       &b->fields,
+                         &b->tests, &b->pool,       &b->texts,   &b->conjunctions, &b->fields_of};
 
+    matcher_builder_drop_tables(b);
     for (size_t i = 0; i < G_N_ELEMENTS(arrays); i++)
         drop(arrays[i]);
-    g_clear_pointer(&b->path_table.slots, g_free);
-    g_clear_pointer(&b->texts_named.table.slots, g_free);
-    g_clear_pointer(&b->bounds.table.slots, g_free);
-    g_clear_pointer(&b->field_table.slots, g_free);
-    b->path_table = b->texts_named.table = b->bounds.table = b->field_table =
-        (struct matcher_table){0};
     g_clear_pointer(&b->sample, g_ptr_array_unref);
     arena_done(&b->arena);
     b->pattern_count = 0;
+    b->text_bytes = 0;
+    b->fields_of_known = 0;
 }
 
 void matcher_builder_clear(struct matcher_builder *b)
@@ -84,125 +101,33 @@ void matcher_builder_free(struct matcher_builder *b)
     if (b == NULL)
         return;
     drop_all(b);
-    drop(&b->draft);
+    drop(&b->batch_words);
+    drop(&b->batch_texts);
+    drop(&b->batch_fields);
+    arena_done(&b->batch_arena);
     for (size_t i = 0; i < FAMILY_COUNT; i++)
         drop(&b->lists[i]);
     g_free(b);
 }
 
-/* ---- numbering ------------------------------------------------------------------------------- */
-
-static uint64_t path_hash(const void *user, uint32_t value)
-{
-    const struct matcher_builder *b = user;
-
-    return g_array_index(b->paths, struct draft_path, value).path.hash;
-}
-
-static uint32_t number_path(struct matcher_builder *b, const struct pattern_field *field)
-{
-    const struct matcher_table *t = &b->path_table;
-    struct draft_path path = {.path.hash = field->path_hash};
-
-    for (size_t i = field->path_hash & t->mask; t->slots != NULL && t->slots[i].value != 0;
-         i = (i + 1) & t->mask)
-        if (slice_equal(g_array_index(b->paths, struct draft_path, t->slots[i].value - 1).path.path,
-                        field->path))
-            return t->slots[i].value - 1;
-    path.path.path = arena_copy(&b->arena, field->path);
-    g_array_append_val(b->paths, path);
-    matcher_table_put(&b->path_table, field->path_hash, b->paths->len - 1, path_hash, b);
-    return b->paths->len - 1;
-}
-
-/* The dimension of the path being drafted, made when it is new. */
-static uint32_t number_dimension(struct matcher_builder *b, enum matcher_family family)
-{
-    struct draft_path *path = &g_array_index(b->paths, struct draft_path, b->path);
-    struct matcher_dimension dimension = {.path = b->path, .family = (uint8_t)family};
-
-    if (path->dimensions[family] == 0) {
-        g_array_append_val(b->dimensions, dimension);
-        path->dimensions[family] = b->dimensions->len;
-    }
-    return path->dimensions[family] - 1;
-}
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 static struct matcher_dimension *dimension_at(const struct matcher_builder *b, uint32_t number)
 {
     return &g_array_index(b->dimensions, struct matcher_dimension, number);
 }
 
-/* Beginnings are hashed forwards, ends backwards, as events read them. */
-static uint64_t hash_text(const struct matcher_builder *b, uint32_t dimension, struct slice text)
+static void put_word(struct matcher_builder *b, uint32_t word)
 {
-    enum matcher_family family = dimension_at(b, dimension)->family;
-    uint64_t hash = 0;
-
-    if (!matcher_is_affix(family))
-        return matcher_symbol_hash(text, dimension);
-    for (size_t i = 0; i < text.size; i++)
-        hash =
-            matcher_affix_step(hash, text.data[matcher_is_prefix(family) ? i : text.size - 1 - i]);
-    return matcher_affix_end(hash, text.size, dimension);
+    g_array_append_val(b->batch_words, word);
 }
 
-static uint64_t symbol_hash(const void *user, uint32_t value)
-{
-    const struct dictionary *d = user;
-    const struct matcher_symbol *s = &g_array_index(d->symbols, struct matcher_symbol, value);
-
-    return hash_text(d->builder, s->dimension, slice_of(s->data, s->size));
-}
-
-static uint32_t number_symbol(struct matcher_builder *b, struct dictionary *d, uint32_t dimension,
-                              struct slice text)
-{
-    const struct matcher_table *t = &d->table;
-    uint64_t hash = hash_text(b, dimension, text);
-    struct matcher_symbol symbol = {.size = (uint32_t)text.size, .dimension = dimension};
-
-    for (size_t i = hash & t->mask; t->slots != NULL && t->slots[i].value != 0;
-         i = (i + 1) & t->mask) {
-        const struct matcher_symbol *s =
-            &g_array_index(d->symbols, struct matcher_symbol, t->slots[i].value - 1);
-
-        if (t->slots[i].tag == (uint32_t)(hash >> 32) && s->dimension == dimension &&
-            slice_equal(slice_of(s->data, s->size), text))
-            return t->slots[i].value - 1;
-    }
-    symbol.data = arena_copy(&b->arena, text).data;
-    g_array_append_val(d->symbols, symbol);
-    matcher_table_put(&d->table, hash, d->symbols->len - 1, symbol_hash, d);
-    return d->symbols->len - 1;
-}
-
-static uint32_t number_text(struct matcher_builder *b, uint32_t dimension, struct slice text)
-{
-    return number_symbol(b, &b->texts_named, dimension, text);
-}
-
-/* Zero has one sign here. */
-static uint32_t number_bound(struct matcher_builder *b, double value)
+/* As bounds are compared: zero has one sign here. */
+static void put_number(struct matcher_builder *b, double value)
 {
     if (value == 0)
         value = 0;
-    return number_symbol(b, &b->bounds, number_dimension(b, FAMILY_NUMBER),
-                         slice_of((const char *)&value, sizeof(value)));
-}
-
-/* ---- tests ----------------------------------------------------------------------------------- */
-
-static void put_word(struct matcher_builder *b, uint32_t word)
-{
-    g_array_append_val(b->draft, word);
-}
-
-static void put_test(struct matcher_builder *b, struct matcher_test test)
-{
-    put_word(b, test.head);
-    put_word(b, test.a);
-    put_word(b, test.b);
+    g_array_append_vals(b->batch_words, &value, matcher_value_words(FAMILY_NUMBER));
 }
 
 static int compare_numbers(gconstpointer a, gconstpointer b)
@@ -224,69 +149,76 @@ uint32_t matcher_sort_once(uint32_t *values, uint32_t count)
     return kept;
 }
 
-/* A list's members stand behind its test; which of the pool they become is known when the field
- * turns out to be new. Empties the list. */
+/* The texts stand behind their test. Empties the list. */
 static void put_list(struct matcher_builder *b, uint32_t head, GArray *list)
 {
-    uint32_t *values = (uint32_t *)(void *)list->data;
-    uint32_t count = matcher_sort_once(values, list->len);
-
-    put_test(b, (struct matcher_test){.head = head, .b = count});
-    g_array_append_vals(b->draft, values, count);
+    put_word(b, head);
+    put_word(b, list->len);
+    for (guint i = 0; i < list->len; i++)
+        matcher_draft_text(b, TEST_DIMENSION(head), g_array_index(list, struct slice, i));
     g_array_set_size(list, 0);
 }
 
-static void want(struct matcher_builder *b, enum matcher_family family, uint32_t symbol)
+static void want(struct matcher_builder *b, enum matcher_family family, struct slice text,
+                 size_t characters)
 {
-    g_array_append_val(b->lists[family], symbol);
-}
-
-static void want_text(struct matcher_builder *b, enum matcher_family family, struct slice text,
-                      size_t characters)
-{
-    uint32_t dimension = number_dimension(b, family);
-    struct matcher_dimension *d = dimension_at(b, dimension);
+    struct matcher_dimension *d = dimension_at(b, matcher_number_dimension(b, family));
 
     d->characters = MAX(d->characters, (uint32_t)characters);
-    want(b, family, number_text(b, dimension, text));
+    g_array_append_val(b->lists[family], text);
 }
 
-/* All symbols wanted of one dimension: one of them will do. */
+/* All texts wanted of one dimension: one of them will do. */
 static void put_wanted(struct matcher_builder *b)
 {
     for (uint32_t family = 0; family < FAMILY_COUNT; family++) {
         GArray *list = b->lists[family];
-        uint32_t dimension, symbol;
+        uint32_t dimension;
 
         if (list->len == 0)
             continue;
-        dimension = number_dimension(b, family);
-        symbol = g_array_index(list, uint32_t, 0);
+        dimension = matcher_number_dimension(b, family);
         if (list->len > 1) {
             put_list(b, TEST_HEAD(TEST_LIST, dimension), list);
             continue;
         }
-        put_test(b, (struct matcher_test){TEST_HEAD(TEST_RANGE, dimension), symbol, symbol});
+        put_word(b, TEST_HEAD(TEST_RANGE, dimension));
+        matcher_draft_text(b, dimension, g_array_index(list, struct slice, 0));
+        put_word(b, 0); /* the same once more, when it is known */
         g_array_set_size(list, 0);
     }
 }
 
-/* "None of the list": leaves of other types pass as well, so they get a coordinate, too. */
-static void put_none_of(struct matcher_builder *b, enum matcher_family family, GArray *list)
+/* Leaves of any of these types will do: bit (1 << type). */
+static void put_types(struct matcher_builder *b, uint32_t types)
+{
+    uint32_t dimension, count = (uint32_t)__builtin_popcount(types);
+
+    if (count == 0)
+        return;
+    dimension = matcher_number_dimension(b, FAMILY_TYPE);
+    put_word(b, TEST_HEAD(count == 1 ? TEST_RANGE : TEST_LIST, dimension));
+    if (count > 1)
+        put_word(b, count);
+    for (uint32_t type = 0; type <= TYPE_PRESENT; type++)
+        if (types >> type & 1)
+            put_word(b, type);
+    if (count == 1)
+        put_word(b, 0);
+}
+
+/* The head of "none of the list": leaves of other types pass as well, so they get a coordinate,
+ * too. */
+static uint32_t head_of_none(struct matcher_builder *b, enum matcher_family family)
 {
     enum matcher_test_kind kind =
         family == FAMILY_PREFIX || family == FAMILY_SUFFIX ? TEST_FEWER : TEST_NONE;
-    uint32_t dimension = number_dimension(b, family);
+    uint32_t dimension = matcher_number_dimension(b, family);
 
     if (kind == TEST_NONE)
         dimension_at(b, dimension)->has_none_of = true;
-    number_dimension(b, FAMILY_TYPE); /* rare fields are filed under their presence */
-    put_list(b, TEST_HEAD(kind, dimension), list);
-}
-
-static struct slice keep(struct matcher_builder *b, struct slice text)
-{
-    return arena_copy(&b->arena, text);
+    matcher_number_dimension(b, FAMILY_TYPE); /* rare fields are filed under their presence */
+    return TEST_HEAD(kind, dimension);
 }
 
 /* A copy that does not need the pattern. */
@@ -297,11 +229,11 @@ static struct pattern_text_test copy_text_test(struct matcher_builder *b,
     struct pattern_text_test *members;
     struct slice *pieces;
 
-    copy.text = keep(b, test->text);
+    copy.text = matcher_builder_keep(b, test->text);
     if (test->piece_count > 0) {
         pieces = ARENA_NEW(&b->arena, struct slice, test->piece_count);
         for (uint32_t i = 0; i < test->piece_count; i++)
-            pieces[i] = keep(b, test->pieces[i]);
+            pieces[i] = matcher_builder_keep(b, test->pieces[i]);
         copy.pieces = pieces;
     }
     if (test->member_count > 0) {
@@ -313,21 +245,28 @@ static struct pattern_text_test copy_text_test(struct matcher_builder *b,
     return copy;
 }
 
-/* A text test that stays one. What a wildcard begins or ends with leads to it. */
+/* What a wildcard begins or ends with leads to it. */
+static void hint(struct matcher_builder *b, struct matcher_text *text, enum matcher_family family,
+                 struct slice piece)
+{
+    text->hint_dimension = matcher_number_dimension(b, family);
+    text->hint = matcher_number_text(b, text->hint_dimension, piece);
+}
+
+/* A text test that stays one. */
 static void put_text(struct matcher_builder *b, const struct pattern_text_test *test)
 {
     struct matcher_text text = {.test = copy_text_test(b, test), .hint = COORDINATE_NONE};
 
-    number_dimension(b, FAMILY_TYPE);
-    if (test->kind == TEXT_WILDCARD && test->pieces[0].size > 0) {
-        text.hint_dimension = number_dimension(b, FAMILY_PREFIX);
-        text.hint = number_text(b, text.hint_dimension, test->pieces[0]);
-    } else if (test->kind == TEXT_WILDCARD && test->pieces[test->piece_count - 1].size > 0) {
-        text.hint_dimension = number_dimension(b, FAMILY_SUFFIX);
-        text.hint = number_text(b, text.hint_dimension, test->pieces[test->piece_count - 1]);
-    }
+    matcher_number_dimension(b, FAMILY_TYPE);
+    if (test->kind == TEXT_WILDCARD && test->pieces[0].size > 0)
+        hint(b, &text, FAMILY_PREFIX, test->pieces[0]);
+    else if (test->kind == TEXT_WILDCARD && test->pieces[test->piece_count - 1].size > 0)
+        hint(b, &text, FAMILY_SUFFIX, test->pieces[test->piece_count - 1]);
     g_array_append_val(b->texts, text);
-    put_test(b, (struct matcher_test){TEST_HEAD(TEST_TEXT, 0), b->texts->len - 1, b->path});
+    put_word(b, TEST_HEAD(TEST_TEXT, 0));
+    put_word(b, b->texts->len - 1);
+    put_word(b, b->path);
 }
 
 /* The family whose coordinates decide anything-but, FAMILY_COUNT when texts must be looked at. */
@@ -371,25 +310,21 @@ static uint8_t draft_none_of(struct matcher_builder *b, const struct pattern_tex
 {
     enum matcher_family family = none_of_family(test);
     g_autoptr(GArray) list = NULL;
-    uint32_t dimension;
+    struct matcher_dimension *d;
 
     if (family == FAMILY_COUNT) {
         put_text(b, test);
         return 0;
     }
-    list = new_array(sizeof(uint32_t));
-    dimension = number_dimension(b, family);
+    list = new_array(sizeof(struct slice));
+    d = dimension_at(b, matcher_number_dimension(b, family));
     for (uint32_t i = 0; i < test->member_count; i++) {
-        struct matcher_dimension *d = dimension_at(b, dimension);
-        uint32_t symbol;
-
         if ((family == FAMILY_PREFIX || family == FAMILY_SUFFIX) && is_covered(test, i))
             continue;
-        symbol = number_text(b, dimension, test->members[i].text);
         d->characters = MAX(d->characters, (uint32_t)test->members[i].characters);
-        g_array_append_val(list, symbol);
+        g_array_append_val(list, test->members[i].text);
     }
-    put_none_of(b, family, list);
+    put_list(b, head_of_none(b, family), list);
     return PATTERN_TYPES_LEAVES & (uint8_t)~PATTERN_TYPE(JSON_TEXT);
 }
 
@@ -407,17 +342,19 @@ static struct matcher_address address_of(const struct pattern_network *network, 
     return address;
 }
 
+static void put_address(struct matcher_builder *b, struct matcher_address address)
+{
+    uint32_t words[(sizeof(address) + 3) / sizeof(uint32_t)] = {0};
+
+    memcpy(words, &address, sizeof(address));
+    g_array_append_vals(b->batch_words, words, G_N_ELEMENTS(words));
+}
+
 static void draft_network(struct matcher_builder *b, const struct pattern_network *network)
 {
-    uint32_t dimension = number_dimension(b, FAMILY_ADDRESS);
-    struct matcher_address low = address_of(network, 0), high = address_of(network, 0xff);
-    struct matcher_test test = {.head = TEST_HEAD(TEST_RANGE, dimension)};
-
-    test.a = number_symbol(b, &b->bounds, dimension,
-                           slice_of((const char *)low.bytes, sizeof(low.bytes)));
-    test.b = number_symbol(b, &b->bounds, dimension,
-                           slice_of((const char *)high.bytes, sizeof(high.bytes)));
-    put_test(b, test);
+    put_word(b, TEST_HEAD(TEST_RANGE, matcher_number_dimension(b, FAMILY_ADDRESS)));
+    put_address(b, address_of(network, 0));
+    put_address(b, address_of(network, 0xff));
 }
 
 static uint8_t draft_text_test(struct matcher_builder *b, const struct pattern_text_test *test)
@@ -434,38 +371,52 @@ static uint8_t draft_text_test(struct matcher_builder *b, const struct pattern_t
     if (test->kind == TEXT_NETWORK)
         draft_network(b, &test->network);
     else if (test->kind == TEXT_WILDCARD && test->piece_count == 1)
-        want_text(b, FAMILY_TEXT, test->pieces[0], 0);
+        want(b, FAMILY_TEXT, test->pieces[0], 0);
     else if (test->kind == TEXT_WILDCARD)
         put_text(b, test);
     else
-        want_text(b, FAMILIES[test->kind], test->text, test->characters);
+        want(b, FAMILIES[test->kind], test->text, test->characters);
     return 0;
+}
+
+static int compare_doubles(gconstpointer a, gconstpointer b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* "None of these numbers", in order, so that equal fields have equal words. */
+static void put_numbers(struct matcher_builder *b, const double *numbers, uint32_t count)
+{
+    g_autofree double *values = g_memdup2(numbers, count * sizeof(*numbers));
+    uint32_t kept = 0;
+
+    if (count > 1)
+        qsort(values, count, sizeof(*values), compare_doubles);
+    for (uint32_t i = 0; i < count; i++)
+        if (i == 0 || values[i] > values[i - 1])
+            values[kept++] = values[i];
+    put_word(b, head_of_none(b, FAMILY_NUMBER));
+    put_word(b, kept);
+    for (uint32_t i = 0; i < kept; i++)
+        put_number(b, values[i]);
 }
 
 static uint8_t draft_number_test(struct matcher_builder *b, const struct pattern_number_test *test)
 {
-    struct matcher_test range;
-    g_autoptr(GArray) list = NULL;
-
     if (test->kind == NUMBER_LITERAL && !test->is_exact) {
-        want_text(b, FAMILY_NUMBER_TEXT, test->text, 0);
+        want(b, FAMILY_NUMBER_TEXT, test->text, 0);
         return 0;
     }
-    if (test->kind != NUMBER_NONE_OF) {
-        range.head = TEST_HEAD(TEST_RANGE, number_dimension(b, FAMILY_NUMBER));
-        range.a = number_bound(b, test->low);
-        range.b = number_bound(b, test->kind == NUMBER_LITERAL ? test->low : test->high);
-        put_test(b, range);
-        return 0;
+    if (test->kind == NUMBER_NONE_OF) {
+        put_numbers(b, test->excluded, test->excluded_count);
+        return PATTERN_TYPES_LEAVES & (uint8_t)~PATTERN_TYPE(JSON_NUMBER);
     }
-    list = new_array(sizeof(uint32_t));
-    for (uint32_t i = 0; i < test->excluded_count; i++) {
-        uint32_t bound = number_bound(b, test->excluded[i]);
-
-        g_array_append_val(list, bound);
-    }
-    put_none_of(b, FAMILY_NUMBER, list);
-    return PATTERN_TYPES_LEAVES & (uint8_t)~PATTERN_TYPE(JSON_NUMBER);
+    put_word(b, TEST_HEAD(TEST_RANGE, matcher_number_dimension(b, FAMILY_NUMBER)));
+    put_number(b, test->low);
+    put_number(b, test->kind == NUMBER_LITERAL ? test->low : test->high);
+    return 0;
 }
 
 /* ---- fields ---------------------------------------------------------------------------------- */
@@ -473,104 +424,55 @@ static uint8_t draft_number_test(struct matcher_builder *b, const struct pattern
 /* The words of the field: what it tests, in a form that equal fields share. */
 static void draft_words(struct matcher_builder *b, const struct pattern_field *field)
 {
+    uint32_t types = 0;
     uint8_t covered = 0;
 
-    b->path = number_path(b, field);
-    g_array_set_size(b->draft, 0);
-    put_word(b, b->path << 1 | field->allows_absent);
+    put_word(b, matcher_number_path(b, field) << 1 | field->allows_absent);
     if (field->types == PATTERN_TYPES_LEAVES) { /* any leaf passes: nothing else matters */
-        number_dimension(b, FAMILY_TYPE);
-        want(b, FAMILY_TYPE, TYPE_PRESENT);
-        put_wanted(b);
+        put_types(b, UINT32_C(1) << TYPE_PRESENT);
         return;
     }
     for (uint32_t i = 0; i < field->text_count; i++)
-        want_text(b, FAMILY_TEXT, field->texts[i], 0);
+        want(b, FAMILY_TEXT, field->texts[i], 0);
     for (uint32_t i = 0; i < field->text_test_count; i++)
         covered |= draft_text_test(b, &field->text_tests[i]);
     for (uint32_t i = 0; i < field->number_test_count; i++)
         covered |= draft_number_test(b, &field->number_tests[i]);
     for (uint32_t type = 0; type < JSON_ARRAY; type++)
         if (field->types & (uint8_t)~covered & PATTERN_TYPE(type))
-            want(b, FAMILY_TYPE, type);
+            types |= UINT32_C(1) << type;
+    put_types(b, types);
     put_wanted(b);
 }
 
-static struct slice words_at(const struct matcher_builder *b, uint32_t field)
+static void draft_field(struct matcher_builder *b, const struct pattern_field *field)
 {
-    size_t from = g_array_index(b->words_of, size_t, field);
-    size_t to = g_array_index(b->words_of, size_t, field + 1);
-
-    return slice_of((const char *)&g_array_index(b->words, uint32_t, from),
-                    (to - from) * sizeof(uint32_t));
-}
-
-static uint64_t field_hash(const void *user, uint32_t value)
-{
-    return hash64(words_at(user, value));
-}
-
-/* Makes the drafted field: its tests, and the lists behind them into the pool. */
-static uint32_t add_field(struct matcher_builder *b)
-{
-    const uint32_t *words = (const uint32_t *)(void *)b->draft->data;
-    struct matcher_field field = {
-        .path = words[0] >> 1, .first = b->tests->len, .allows_absent = words[0] & 1};
-    size_t end;
-
-    for (guint i = 1; i < b->draft->len;) {
-        struct matcher_test test = {words[i], words[i + 1], words[i + 2]};
-
-        i += 3;
-        if (TEST_KIND(test.head) >= TEST_LIST && TEST_KIND(test.head) <= TEST_FEWER) {
-            test.a = b->pool->len;
-            g_array_append_vals(b->pool, words + i, test.b);
-            i += test.b;
-        }
-        g_array_append_val(b->tests, test);
-        field.count++;
-    }
-    g_array_append_val(b->fields, field);
-    g_array_append_vals(b->words, words, b->draft->len);
-    end = b->words->len;
-    g_array_append_val(b->words_of, end);
-    return b->fields->len - 1;
-}
-
-static uint32_t number_field(struct matcher_builder *b, const struct pattern_field *field)
-{
-    const struct matcher_table *t = &b->field_table;
-    struct slice words;
-    uint64_t hash;
-    uint32_t number;
+    struct draft_field draft = {.first = b->batch_words->len};
 
     draft_words(b, field);
-    words = slice_of(b->draft->data, b->draft->len * sizeof(uint32_t));
-    hash = hash64(words);
-    for (size_t i = hash & t->mask; t->slots != NULL && t->slots[i].value != 0;
-         i = (i + 1) & t->mask)
-        if (t->slots[i].tag == (uint32_t)(hash >> 32) &&
-            slice_equal(words_at(b, t->slots[i].value - 1), words))
-            return t->slots[i].value - 1;
-    number = add_field(b);
-    matcher_table_put(&b->field_table, hash, number, field_hash, b);
-    return number;
+    draft.count = b->batch_words->len - draft.first;
+    g_array_append_val(b->batch_fields, draft);
 }
 
 uint32_t matcher_builder_add(struct matcher_builder *b, const struct pattern *pattern)
 {
-    g_autofree uint32_t *numbers = g_new(uint32_t, pattern->field_count);
+    uint32_t first = b->batch_fields->len;
 
     for (uint32_t i = 0; i < pattern->field_count; i++)
-        numbers[i] = number_field(b, &pattern->fields[i]);
+        draft_field(b, &pattern->fields[i]);
     for (uint32_t i = 0; i < pattern->conjunction_count; i++) {
         const struct pattern_conjunction *from = &pattern->conjunctions[i];
         struct matcher_conjunction c = {.place = b->pattern_count, .first = b->fields_of->len};
 
-        for (uint32_t k = 0; k < from->count; k++)
-            g_array_append_val(b->fields_of, numbers[from->fields[k]]);
+        for (uint32_t k = 0; k < from->count; k++) {
+            uint32_t field = first + from->fields[k];
+
+            g_array_append_val(b->fields_of, field);
+        }
         g_array_append_val(b->conjunctions, c);
     }
+    if (b->batch_words->len >= BATCH_WORDS || b->batch_bytes >= BATCH_BYTES)
+        matcher_number_batch(b);
     return b->pattern_count++;
 }
 

@@ -8,35 +8,16 @@
 #include "common/error.h"
 #include "core/matcher/builder.h"
 
-/* A bound with its number in the dictionary. */
-struct ranked {
-    const struct matcher_symbol *symbol;
-    uint32_t number;
-    uint32_t dimension; /* the final one */
-    uint8_t family;
-};
-
-static double number_of(const struct matcher_symbol *s)
+/* By dimension, then by value. Those of a dimension are all addresses or none is. */
+static int compare_bounds(const void *a, const void *b)
 {
-    double value;
-
-    memcpy(&value, s->data, sizeof(value));
-    return value;
-}
-
-/* By dimension, then by value. */
-static int compare_ranked(const void *a, const void *b)
-{
-    const struct ranked *x = a, *y = b;
-    double u, v;
+    const struct draft_bound *x = a, *y = b;
 
     if (x->dimension != y->dimension)
         return x->dimension < y->dimension ? -1 : 1;
-    if (x->family == FAMILY_ADDRESS)
-        return memcmp(x->symbol->data, y->symbol->data, sizeof(struct matcher_address));
-    u = number_of(x->symbol);
-    v = number_of(y->symbol);
-    return (u > v) - (u < v);
+    if (x->is_address)
+        return memcmp(x->address, y->address, sizeof(*x->address));
+    return (x->value > y->value) - (x->value < y->value);
 }
 
 /* Texts of each dimension are numbered from 0. Returns their coordinates by number. */
@@ -59,36 +40,40 @@ static uint32_t *number_symbols(struct matcher *m, const uint32_t *numbers)
     return coordinates;
 }
 
+/* The dimension's bounds, which begin at first and are in order, each once; each gets its
+ * coordinate. Returns where they end. */
+static guint rank_dimension(struct matcher *m, struct matcher_dimension *d,
+                            const struct draft_bound *all, guint first, guint count,
+                            uint32_t *coordinates)
+{
+    size_t size = all[first].is_address ? sizeof(*all->address) : sizeof(all->value);
+    guint end = first;
+    char *values;
+
+    for (; end < count && all[end].dimension == all[first].dimension; end++) {
+        d->bound_count += end == first || compare_bounds(&all[end], &all[end - 1]) != 0;
+        coordinates[all[end].number] = 2 * d->bound_count - 1;
+    }
+    d->coordinate_count = 2 * d->bound_count + 1;
+    d->bounds = values = arena_alloc(&m->arena, d->bound_count * size);
+    for (guint i = first; i < end; i++)
+        memcpy(values + coordinates[all[i].number] / 2 * size,
+               all[i].is_address ? (const void *)all[i].address : &all[i].value, size);
+    return end;
+}
+
 /* Gives each dimension its bounds in order, and each bound its coordinate, by number. Odd: a value
  * equal to the bound; even: one between two. */
-static uint32_t *rank_bounds(struct matcher *m, const GArray *bounds, const uint32_t *numbers)
+static uint32_t *rank_bounds(struct matcher *m, GArray *bounds, const uint32_t *numbers)
 {
-    g_autofree struct ranked *all = g_new(struct ranked, bounds->len);
+    struct draft_bound *all = (struct draft_bound *)(void *)bounds->data;
     uint32_t *coordinates = g_new(uint32_t, bounds->len);
 
-    for (guint i = 0; i < bounds->len; i++) {
-        const struct matcher_symbol *s = &g_array_index(bounds, struct matcher_symbol, i);
-
-        all[i] = (struct ranked){s, i, numbers[s->dimension], 0};
-        all[i].family = m->dimensions[all[i].dimension].family;
-    }
     if (bounds->len > 0)
-        qsort(all, bounds->len, sizeof(*all), compare_ranked);
-    for (guint i = 0; i < bounds->len;) {
-        struct matcher_dimension *d = &m->dimensions[all[i].dimension];
-        size_t size = all[i].symbol->size;
-        guint first = i;
-
-        while (i < bounds->len && all[i].dimension == all[first].dimension)
-            i++;
-        d->bound_count = i - first;
-        d->coordinate_count = 2 * d->bound_count + 1;
-        d->bounds = arena_alloc(&m->arena, d->bound_count * size);
-        for (guint k = first; k < i; k++) {
-            memcpy((char *)d->bounds + (k - first) * size, all[k].symbol->data, size);
-            coordinates[all[k].number] = 2 * (k - first) + 1;
-        }
-    }
+        qsort(all, bounds->len, sizeof(*all), compare_bounds);
+    for (guint i = 0; i < bounds->len;)
+        i = rank_dimension(m, &m->dimensions[numbers[all[i].dimension]], all, i, bounds->len,
+                           coordinates);
     return coordinates;
 }
 
@@ -217,23 +202,55 @@ static size_t array_bytes(GArray *array)
 /* What assemble hands over and matcher_size counts. */
 size_t matcher_builder_bytes(const struct matcher_builder *b)
 {
-    return array_bytes(b->texts_named.symbols) + array_bytes(b->fields) + array_bytes(b->tests) +
+    return array_bytes(b->symbols) + array_bytes(b->fields) + array_bytes(b->tests) +
            array_bytes(b->pool) + array_bytes(b->texts) + array_bytes(b->conjunctions) +
            array_bytes(b->fields_of);
+}
+
+static uint64_t path_hash(const void *user, uint32_t value)
+{
+    const struct matcher *m = user;
+
+    return m->paths[value].hash;
+}
+
+struct symbols {
+    const struct matcher *m;
+    const uint32_t *numbers; /* of dimensions */
+};
+
+static uint64_t symbol_hash(const void *user, uint32_t value)
+{
+    const struct symbols *s = user;
+    const struct matcher_symbol *symbol = &s->m->symbols[value];
+
+    return matcher_text_hash(s->m->dimensions[s->numbers[symbol->dimension]].family,
+                             symbol->dimension, slice_of(symbol->data, symbol->size));
+}
+
+static void fill_tables(struct matcher *m, const uint32_t *numbers)
+{
+    struct symbols symbols = {m, numbers};
+
+    matcher_table_fill(&m->path_table, 0, m->path_count, path_hash, m);
+    matcher_table_fill(&m->symbol_table, 0, m->symbol_count, symbol_hash, &symbols);
 }
 
 /* Everything that was gathered changes hands. */
 static struct matcher *assemble(struct matcher_builder *b)
 {
     struct matcher *m = g_new0(struct matcher, 1);
-    struct matcher_conjunction end = {.first = b->fields_of->len};
-    g_autofree uint32_t *numbers = number_finally(m, b->paths, b->dimensions);
-    g_autofree uint32_t *texts = NULL, *bounds = NULL;
+    struct matcher_conjunction end = {0};
+    g_autofree uint32_t *numbers = NULL, *texts = NULL, *bounds = NULL;
 
+    matcher_number_batch(b);
+    matcher_builder_drop_tables(b);
+    end.first = b->fields_of->len;
+    numbers = number_finally(m, b->paths, b->dimensions);
     g_array_append_val(b->conjunctions, end);
     m->id = (uint64_t)g_random_int() << 32 | g_random_int();
     m->pattern_count = b->pattern_count;
-    m->symbols = matcher_take(g_steal_pointer(&b->texts_named.symbols), &m->symbol_count);
+    m->symbols = matcher_take(g_steal_pointer(&b->symbols), &m->symbol_count);
     m->fields = matcher_take(g_steal_pointer(&b->fields), &m->field_count);
     m->tests = matcher_take(g_steal_pointer(&b->tests), &m->test_count);
     m->pool = matcher_take(g_steal_pointer(&b->pool), &m->pool_count);
@@ -241,14 +258,12 @@ static struct matcher *assemble(struct matcher_builder *b)
     m->conjunctions = matcher_take(g_steal_pointer(&b->conjunctions), &m->conjunction_count);
     m->conjunction_count--;
     m->fields_of = matcher_take(g_steal_pointer(&b->fields_of), &m->field_of_count);
-    m->path_table = b->path_table;
-    b->path_table = (struct matcher_table){0};
-    m->symbol_table = b->texts_named.table;
-    b->texts_named.table = (struct matcher_table){0};
+    m->text_bytes = b->text_bytes;
     m->arena = b->arena;
     arena_init(&b->arena);
+    fill_tables(m, numbers);
     texts = number_symbols(m, numbers);
-    bounds = rank_bounds(m, b->bounds.symbols, numbers);
+    bounds = rank_bounds(m, b->bounds, numbers);
     rewrite_tests(m, numbers, texts, bounds);
     note_lengths(m, numbers);
     matcher_name_paths(m);

@@ -228,7 +228,8 @@ struct matcher {
         test_count;
     uint32_t pool_count, text_count, conjunction_count, field_of_count, node_count, entry_count;
     uint32_t stream_count, doors_to_count;
-    size_t copies; /* conjunctions in all lists */
+    size_t copies;     /* conjunctions in all lists */
+    size_t text_bytes; /* of paths and texts in the arena */
     size_t bytes;
     uint64_t id; /* made by chance: no other matcher has it */
 };

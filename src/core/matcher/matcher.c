@@ -38,12 +38,8 @@ static size_t table_size(const struct matcher_table *t)
 /* The arena is counted by what lies in it, which is nearly all of it. */
 static size_t arena_size(const struct matcher *m)
 {
-    size_t size = 0;
+    size_t size = m->text_bytes;
 
-    for (uint32_t i = 0; i < m->path_count; i++)
-        size += m->paths[i].path.size + 16;
-    for (uint32_t i = 0; i < m->symbol_count; i++)
-        size += m->symbols[i].size + 16;
     for (uint32_t i = 0; i < m->dimension_count; i++)
         size += m->dimensions[i].bound_count * (m->dimensions[i].family == FAMILY_NUMBER
                                                     ? sizeof(double)
