@@ -202,9 +202,9 @@ static size_t array_bytes(GArray *array)
 /* What assemble hands over and matcher_size counts. */
 size_t matcher_builder_bytes(const struct matcher_builder *b)
 {
-    return array_bytes(b->symbols) + array_bytes(b->fields) + array_bytes(b->tests) +
-           array_bytes(b->pool) + array_bytes(b->texts) + array_bytes(b->conjunctions) +
-           array_bytes(b->fields_of);
+    return b->text_bytes + array_bytes(b->symbols) + array_bytes(b->fields) +
+           array_bytes(b->tests) + array_bytes(b->pool) + array_bytes(b->texts) +
+           array_bytes(b->conjunctions) + array_bytes(b->fields_of);
 }
 
 static uint64_t path_hash(const void *user, uint32_t value)

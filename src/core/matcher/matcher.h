@@ -44,7 +44,8 @@ uint32_t matcher_builder_add(struct matcher_builder *b, const struct pattern *pa
 void matcher_builder_sample(struct matcher_builder *b, struct slice document);
 
 /* The least that the index of what was added takes, so that who gathers too much can end early:
- * what is handed over as it is. The lists that lead to it, and the bytes of texts, come on top. */
+ * what is handed over as it is, with the bytes of texts. The lists that lead to it come on top, and
+ * so may some of what was added last. */
 size_t matcher_builder_bytes(const struct matcher_builder *b);
 
 /* The index of what was added. The builder is empty afterwards and still to be freed. memory_max:

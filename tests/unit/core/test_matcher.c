@@ -219,6 +219,50 @@ static void test_index_that_would_take_more_is_refused(void)
     }
 }
 
+/* Patterns with a text of that length, each another one. */
+static struct matcher_builder *builder_of_long_texts(const char *format, guint count, gsize size)
+{
+    GPtrArray *patterns = check_list_new();
+    g_autofree char *filler = g_strnfill(size, 'x');
+
+    for (guint i = 0; i < count; i++) {
+        g_autofree char *text = g_strdup_printf("%u%s", i, filler);
+        GString *pattern = g_string_new(format);
+
+        g_string_replace(pattern, "TEXT", text, 0);
+        g_ptr_array_add(patterns, g_string_free(pattern, FALSE));
+    }
+    return builder_of(patterns);
+}
+
+/* Whoever gathers them knows before the end that they are too many. */
+static void test_bytes_of_texts_are_counted(void)
+{
+    static const char *const FORMATS[] = {
+        "{\"a\":[\"TEXT\"]}", "{\"a\":[{\"suffix\":\"TEXT\"}]}", "{\"TEXT\":[1]}",
+        "{\"a\":[{\"anything-but\":[\"TEXT\"]}]}", "{\"a\":[{\"wildcard\":\"*TEXT*\"}]}"};
+    const guint count = 200;
+    const gsize size = 2000;
+
+    for (guint i = 0; i < G_N_ELEMENTS(FORMATS); i++) {
+        struct matcher_builder *b = builder_of_long_texts(FORMATS[i], count, size);
+        size_t bytes = matcher_builder_bytes(b);
+        g_autoptr(GError) error = NULL;
+        struct matcher_figures figures;
+        struct matcher *m = finish(b);
+
+        matcher_get_figures(m, &figures);
+        g_test_message("%s: gathered %zu, index %zu", FORMATS[i], bytes, figures.bytes);
+        g_assert_cmpuint(bytes, >=, count * size * 9 / 10);
+        g_assert_cmpuint(bytes, <=, figures.bytes);
+        matcher_free(m);
+        b = builder_of_long_texts(FORMATS[i], count, size);
+        g_assert_null(matcher_builder_finish(b, count * size, &error));
+        g_assert_error(error, EF_ERROR, EF_ERROR_FULL);
+        matcher_builder_free(b);
+    }
+}
+
 static void test_memory_that_suffices_is_not_refused(void)
 {
     struct matcher_builder *b = builder_of(list_of("{\"a\":[1,\"x\",{\"prefix\":\"y\"}]}"));
@@ -787,6 +831,7 @@ int main(int argc, char **argv)
         {"finish_empties_the_builder", test_finish_empties_the_builder},
         {"patterns_are_borrowed_for_the_call", test_patterns_are_borrowed_for_the_call},
         {"index_that_would_take_more_is_refused", test_index_that_would_take_more_is_refused},
+        {"bytes_of_texts_are_counted", test_bytes_of_texts_are_counted},
         {"memory_that_suffices_is_not_refused", test_memory_that_suffices_is_not_refused},
         {"any_document_may_be_a_sample", test_any_document_may_be_a_sample},
         {"candidates_are_counted", test_candidates_are_counted},
