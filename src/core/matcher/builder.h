@@ -111,7 +111,11 @@ uint32_t matcher_sort_once(uint32_t *values, uint32_t count);
 /* Frees what only finds numbers, when all have theirs. */
 void matcher_builder_drop_tables(struct matcher_builder *b);
 
-/* Empties the builder; it can be used again. */
+/* Makes the parts of a set, unless there are any. A builder that is empty has none: a campaign that
+ * is added alone is a set of one, whose cost is that of its allocations. */
+void matcher_builder_start(struct matcher_builder *b);
+
+/* Empties the builder: drops what a matcher does not need, or all when there is none. */
 void matcher_builder_clear(struct matcher_builder *b);
 
 /* As events look for it: by the number under which the dimension's symbols stand. */

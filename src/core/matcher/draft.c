@@ -17,10 +17,12 @@ static GArray *new_array(size_t element_size)
     return g_array_new(FALSE, FALSE, (guint)element_size);
 }
 
-static void start(struct matcher_builder *b)
+void matcher_builder_start(struct matcher_builder *b)
 {
     size_t none = 0;
 
+    if (b->paths != NULL)
+        return;
     arena_init(&b->arena);
     b->paths = new_array(sizeof(struct draft_path));
     b->dimensions = new_array(sizeof(struct matcher_dimension));
@@ -48,7 +50,6 @@ struct matcher_builder *matcher_builder_new(void)
     b->batch_fields = new_array(sizeof(struct draft_field));
     for (size_t i = 0; i < FAMILY_COUNT; i++)
         b->lists[i] = new_array(sizeof(struct slice));
-    start(b);
     return b;
 }
 
@@ -74,8 +75,7 @@ void matcher_builder_drop_tables(struct matcher_builder *b)
     drop_table(&b->field_table);
 }
 
-/* What a matcher does not need, or all of it when there is none. */
-static void drop_all(struct matcher_builder *b)
+void matcher_builder_clear(struct matcher_builder *b)
 {
     GArray **arrays[] = {&b->paths, &b->dimensions, &b->symbols, &b->bounds,       &b->fields,
                          &b->tests, &b->pool,       &b->texts,   &b->conjunctions, &b->fields_of};
@@ -90,17 +90,11 @@ static void drop_all(struct matcher_builder *b)
     b->fields_of_known = 0;
 }
 
-void matcher_builder_clear(struct matcher_builder *b)
-{
-    drop_all(b);
-    start(b);
-}
-
 void matcher_builder_free(struct matcher_builder *b)
 {
     if (b == NULL)
         return;
-    drop_all(b);
+    matcher_builder_clear(b);
     drop(&b->batch_words);
     drop(&b->batch_texts);
     drop(&b->batch_fields);
@@ -458,6 +452,7 @@ uint32_t matcher_builder_add(struct matcher_builder *b, const struct pattern *pa
 {
     uint32_t first = b->batch_fields->len;
 
+    matcher_builder_start(b);
     for (uint32_t i = 0; i < pattern->field_count; i++)
         draft_field(b, &pattern->fields[i]);
     for (uint32_t i = 0; i < pattern->conjunction_count; i++) {
@@ -478,6 +473,7 @@ uint32_t matcher_builder_add(struct matcher_builder *b, const struct pattern *pa
 
 void matcher_builder_sample(struct matcher_builder *b, struct slice document)
 {
+    matcher_builder_start(b);
     if (b->sample->len < MATCHER_SAMPLE_MAX && document.size > 0)
         g_ptr_array_add(b->sample, g_bytes_new(document.data, document.size));
 }

@@ -202,6 +202,8 @@ static size_t array_bytes(GArray *array)
 /* What assemble hands over and matcher_size counts. */
 size_t matcher_builder_bytes(const struct matcher_builder *b)
 {
+    if (b->paths == NULL)
+        return 0;
     return b->text_bytes + array_bytes(b->symbols) + array_bytes(b->fields) +
            array_bytes(b->tests) + array_bytes(b->pool) + array_bytes(b->texts) +
            array_bytes(b->conjunctions) + array_bytes(b->fields_of);
@@ -243,6 +245,7 @@ static struct matcher *assemble(struct matcher_builder *b)
     struct matcher_conjunction end = {0};
     g_autofree uint32_t *numbers = NULL, *texts = NULL, *bounds = NULL;
 
+    matcher_builder_start(b);
     matcher_number_batch(b);
     matcher_builder_drop_tables(b);
     end.first = b->fields_of->len;
