@@ -219,17 +219,22 @@ static const char *read_rich_text(struct skim *s, const char *p, struct slice *t
 }
 
 /* p is behind an opening quote. */
-static inline const char *read_text(struct skim *s, const char *p, struct slice *text)
+static HOT const char *read_text(struct skim *s, const char *p, struct slice *text)
 {
     const char *after = json_scan_plain(p, s->end);
 
-    if (after == s->end || *after != '"')
-        return read_rich_text(s, p, text);
+    if (after == s->end || *after != '"') {
+        struct slice rich = {0}; /* of its own, so that text can stay in registers */
+
+        after = read_rich_text(s, p, &rich);
+        *text = rich;
+        return after;
+    }
     *text = slice_of(p, (size_t)(after - p));
     return after + 1;
 }
 
-static const char *read_number(struct skim *s, const char *p, struct slice *text)
+static HOT const char *read_number(struct skim *s, const char *p, struct slice *text)
 {
     const char *bad, *why, *after = json_scan_number(p, s->end, &bad, &why);
 
