@@ -162,6 +162,12 @@ bool pattern_field_accepts(const struct pattern_field *field, const struct flat_
  * transitive. */
 bool pattern_leaves_fit(const struct flat_leaf *a, const struct flat_leaf *b);
 
+/* Whether path is that of an object around inner. */
+static inline bool pattern_is_around(struct slice path, struct slice inner)
+{
+    return inner.size > path.size && inner.data[path.size] == '.' && slice_starts_with(inner, path);
+}
+
 /* Leaves in document order. */
 struct pattern_leaves {
     const struct flat_leaf **leaves;

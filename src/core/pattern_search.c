@@ -26,18 +26,13 @@ struct search {
 /* ---- two leaves -------------------------------------------------------------------------------
  */
 
-/* Whether the path is that of an object around a leaf of the other path. */
-static bool is_around(struct slice path, struct slice inner)
-{
-    return inner.size > path.size && inner.data[path.size] == '.' && slice_starts_with(inner, path);
-}
-
 /* Whether the leaf is a plain value of the array at that level of its steps, next to objects that
  * the other leaf comes from: [5, {"unit": "kg"}]. Plain values choose no element. */
 static bool is_plain_beside(const struct flat_leaf *leaf, const struct flat_leaf *other,
                             uint32_t level)
 {
-    return level + 1 == leaf->step_count && leaf->is_element && is_around(leaf->path, other->path);
+    return level + 1 == leaf->step_count && leaf->is_element &&
+           pattern_is_around(leaf->path, other->path);
 }
 
 /* The level at which the leaves lie in different elements of one array, -1 when they fit. Once the
@@ -103,7 +98,8 @@ static size_t next_fitting(struct search *s, const struct pattern_leaves *list, 
         if (level < 0)
             break;
         /* Plain values beside objects may fit in between, so those are looked at one by one. */
-        if (is_around(leaf->path, other->path) || is_around(other->path, leaf->path))
+        if (pattern_is_around(leaf->path, other->path) ||
+            pattern_is_around(other->path, leaf->path))
             i++;
         else
             i = skip_clash(list, i, other, level);

@@ -247,7 +247,7 @@ static bool is_free(struct matcher_run *run, const uint32_t *fields, uint32_t co
     if (!path_elements(run, path)->has_plain)
         return false;
     for (uint32_t i = 0; i < count; i++)
-        if (matcher_is_around(m->paths[path].path, m->paths[m->fields[fields[i]].path].path))
+        if (pattern_is_around(m->paths[path].path, m->paths[m->fields[fields[i]].path].path))
             return true;
     return false;
 }

@@ -184,8 +184,8 @@ static bool pair_fits(struct matcher_run *run, const struct matcher_gathered *a,
     struct slice x = run->matcher->paths[run->matcher->fields[a->field].path].path;
     struct slice y = run->matcher->paths[run->matcher->fields[b->field].path].path;
 
-    if (a->array == NO_ARRAY || a->array != b->array || matcher_is_around(x, y) ||
-        matcher_is_around(y, x))
+    if (a->array == NO_ARRAY || a->array != b->array || pattern_is_around(x, y) ||
+        pattern_is_around(y, x))
         return true;
     if (pair->epoch != run->epoch || pair->a != a->field || pair->b != b->field)
         *pair = (struct matcher_pair){run->epoch, a->field, b->field, .fits = walk_pair(run, a, b)};

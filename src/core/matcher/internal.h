@@ -545,12 +545,6 @@ struct matcher_grams *matcher_grams_of(struct matcher_run *run, uint32_t path);
 /* Whether no text of the path can pass the test, as far as can be told without looking at them. */
 bool matcher_grams_refuse(const struct matcher_grams *g, const struct pattern_text_test *test);
 
-/* Whether path is that of an object around inner. */
-static inline bool matcher_is_around(struct slice path, struct slice inner)
-{
-    return inner.size > path.size && inner.data[path.size] == '.' && slice_starts_with(inner, path);
-}
-
 /* Marks the leaves that the field accepts, in run->marks; leaf is the first of its path. */
 void matcher_mark(struct matcher_run *run, const struct matcher_field *field, int32_t leaf);
 
