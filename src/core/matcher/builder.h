@@ -105,6 +105,9 @@ struct slice matcher_builder_keep(struct matcher_builder *b, struct slice text);
 /* All texts and fields of the batch get their numbers; it is empty then. */
 void matcher_number_batch(struct matcher_builder *b);
 
+/* Forgets what was drafted. */
+void matcher_empty_batch(struct matcher_builder *b);
+
 /* Sorts, and drops what stands twice; returns how many are left. */
 uint32_t matcher_sort_once(uint32_t *values, uint32_t count);
 

@@ -85,6 +85,7 @@ void matcher_builder_clear(struct matcher_builder *b)
         drop(arrays[i]);
     g_clear_pointer(&b->sample, g_ptr_array_unref);
     arena_done(&b->arena);
+    matcher_empty_batch(b);
     b->pattern_count = 0;
     b->text_bytes = 0;
     b->fields_of_known = 0;
@@ -224,6 +225,7 @@ static struct pattern_text_test copy_text_test(struct matcher_builder *b,
     struct slice *pieces;
 
     copy.text = matcher_builder_keep(b, test->text);
+    b->text_bytes += test->piece_count * sizeof(*pieces) + test->member_count * sizeof(*members);
     if (test->piece_count > 0) {
         pieces = ARENA_NEW(&b->arena, struct slice, test->piece_count);
         for (uint32_t i = 0; i < test->piece_count; i++)

@@ -13,10 +13,20 @@
  */
 #include "core/matcher/internal.h"
 
-#define FIELDS_MAX    64        /* of a conjunction that are looked at */
-#define LAYERS_MAX    16        /* of an event */
-#define ELEMENTS_ROOM (1 << 20) /* words that are kept for one event */
-#define NOT_ASKED     UINT32_MAX
+#define FIELDS_MAX 64 /* of a conjunction that are looked at */
+#define NOT_ASKED  UINT32_MAX
+
+/* Set otherwise to test what happens beyond. */
+#ifndef LAYERS_MAX
+#define LAYERS_MAX    JSON_DEPTH_MAX /* of an event */
+#define ELEMENTS_ROOM (1 << 20)      /* words that are kept for one event */
+#endif
+
+/* An array of a layer, in an element of the layer around. Those in one element are a list. */
+struct entry {
+    uint32_t element, layer, array;
+    uint32_t next; /* number + 1; 0: the last */
+};
 
 /* ---- numbers --------------------------------------------------------------------------------- */
 
@@ -88,35 +98,63 @@ static void number_elements(struct matcher_run *run)
 /* A layer is arrays of which there is one at most in each element of another layer, or of the
  * event, which is layer 0. */
 
-/* By element around: the array that stands there + 1; 0: none is known. */
-static uint32_t *arrays_of(struct matcher_run *run, uint32_t layer)
+static struct entry *entry_at(const struct matcher_run *run, uint32_t number)
 {
-    return (uint32_t *)(void *)run->layer_arrays->data + (size_t)layer * run->element_parents->len;
+    return &g_array_index(run->layer_entries, struct entry, number);
+}
+
+static uint32_t *entries_of(const struct matcher_run *run, uint32_t element)
+{
+    return &g_array_index(run->element_entries, uint32_t, element);
+}
+
+/* The array of the layer that is known in the element; NO_ARRAY: none is. */
+static uint32_t find_array(const struct matcher_run *run, uint32_t element, uint32_t layer)
+{
+    for (uint32_t e = *entries_of(run, element); e != 0; e = entry_at(run, e - 1)->next)
+        if (entry_at(run, e - 1)->layer == layer)
+            return entry_at(run, e - 1)->array;
+    return NO_ARRAY;
+}
+
+static void add_entry(struct matcher_run *run, struct entry entry)
+{
+    uint32_t *entries = entries_of(run, entry.element);
+
+    entry.next = *entries;
+    g_array_append_val(run->layer_entries, entry);
+    *entries = run->layer_entries->len;
+}
+
+/* Takes all entries from that number on away. */
+static void drop_entries(struct matcher_run *run, guint from)
+{
+    for (guint e = run->layer_entries->len; e > from; e--)
+        *entries_of(run, entry_at(run, e - 1)->element) = entry_at(run, e - 1)->next;
+    g_array_set_size(run->layer_entries, from);
 }
 
 /* Notes the arrays of the path's leaves at that depth in the layer. false: it has another one in
  * some element, or the path has two there; then nothing is noted. */
 static bool enter_layer(struct matcher_run *run, int32_t leaf, uint32_t depth, uint32_t layer)
 {
-    uint32_t *arrays = arrays_of(run, layer), before = 0;
+    guint noted = run->layer_entries->len;
+    uint32_t before = NO_ARRAY;
 
-    g_array_set_size(run->entered, 0);
     for (int32_t i = leaf; i >= 0; i = run->event->leaves[i].next) {
-        uint32_t array = run->event->leaves[i].steps[depth].array + 1, element;
+        uint32_t array = run->event->leaves[i].steps[depth].array, element, known;
 
         if (array == before)
             continue;
         before = array;
         element = element_at(run, i, depth);
-        if (arrays[element] == array)
-            continue;
-        if (arrays[element] != 0) {
-            for (guint k = 0; k < run->entered->len; k++)
-                arrays[g_array_index(run->entered, uint32_t, k)] = 0;
+        known = find_array(run, element, layer);
+        if (known != NO_ARRAY && known != array) {
+            drop_entries(run, noted);
             return false;
         }
-        arrays[element] = array;
-        g_array_append_val(run->entered, element);
+        if (known == NO_ARRAY)
+            add_entry(run, (struct entry){element, layer, array, 0});
     }
     return true;
 }
@@ -132,8 +170,6 @@ static uint32_t find_layer(struct matcher_run *run, int32_t leaf, uint32_t depth
             return i;
     if (last > LAYERS_MAX)
         return 0;
-    if (run->layer_arrays->len < (last + 1) * run->element_parents->len)
-        g_array_set_size(run->layer_arrays, (last + 1) * run->element_parents->len);
     if (!enter_layer(run, leaf, depth, last))
         return 0;
     g_array_append_val(run->layers, around);
@@ -237,6 +273,7 @@ struct look {
     uint32_t part_count;
     uint32_t required[FIELDS_MAX], required_count; /* fields */
     uint32_t absent[FIELDS_MAX], absent_count;
+    size_t lacking[FIELDS_MAX]; /* sets: where the absent ones have leaves */
 };
 
 /* A plain value beside objects fits all of them: [5, {"unit": "kg"}]. */
@@ -290,7 +327,7 @@ static size_t meet_layer(struct matcher_run *run, struct look *look, uint32_t la
     }
     look->part_count = left;
     for (uint32_t i = 0; i < look->absent_count; i++) {
-        const uint64_t *bits = bits_at(run, field_elements(run, look->absent[i])->first);
+        const uint64_t *bits = bits_at(run, look->lacking[i]);
 
         for (size_t w = 0; w < words; w++)
             meeting[w] &= ~bits[w];
@@ -345,7 +382,7 @@ static bool fields_meet(struct matcher_run *run, struct look *look, bool is_by_f
     bool is_met;
 
     for (uint32_t i = 0; i < look->absent_count; i++)
-        field_elements(run, look->absent[i]);
+        look->lacking[i] = field_elements(run, look->absent[i])->first;
     for (uint32_t i = 0; i < look->required_count; i++) {
         uint32_t field = look->required[i];
         const struct matcher_elements *e =
@@ -369,8 +406,8 @@ static void make_room(struct matcher_run *run)
         run->element_bits = g_array_new(FALSE, FALSE, sizeof(uint64_t));
         run->element_parents = g_array_new(FALSE, TRUE, sizeof(uint32_t));
         run->layers = g_array_new(FALSE, TRUE, sizeof(uint32_t));
-        run->layer_arrays = g_array_new(FALSE, TRUE, sizeof(uint32_t));
-        run->entered = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+        run->layer_entries = g_array_new(FALSE, FALSE, sizeof(struct entry));
+        run->element_entries = g_array_new(FALSE, TRUE, sizeof(uint32_t));
         run->path_elements = g_new0(struct matcher_elements, ELEMENTS_KEPT);
         run->field_elements = g_new0(struct matcher_elements, ELEMENTS_KEPT);
     }
@@ -393,7 +430,9 @@ static void prepare(struct matcher_run *run)
         make_room(run);
         run->elements_event = run->event_number;
         number_elements(run);
-        g_array_set_size(run->layer_arrays, 0);
+        g_array_set_size(run->layer_entries, 0);
+        g_array_set_size(run->element_entries, 0);
+        g_array_set_size(run->element_entries, run->element_parents->len);
         g_array_set_size(run->layers, 0);
         g_array_set_size(run->layers, 1); /* the event */
     }
@@ -407,8 +446,8 @@ void matcher_elements_free(struct matcher_run *run)
     g_clear_pointer(&run->element_bits, g_array_unref);
     g_clear_pointer(&run->element_parents, g_array_unref);
     g_clear_pointer(&run->layers, g_array_unref);
-    g_clear_pointer(&run->layer_arrays, g_array_unref);
-    g_clear_pointer(&run->entered, g_array_unref);
+    g_clear_pointer(&run->layer_entries, g_array_unref);
+    g_clear_pointer(&run->element_entries, g_array_unref);
     g_clear_pointer(&run->path_elements, g_free);
     g_clear_pointer(&run->field_elements, g_free);
     g_clear_pointer(&run->elements_of, g_free);

@@ -144,20 +144,18 @@ static uint32_t pair_slot(uint32_t a, uint32_t b)
     return (a * UINT32_C(0x9e3779b1) ^ b) % FITS_KEPT;
 }
 
-/* How two leaves of one array lie: before each other, or 0 when they fit. Of arrays further inside
- * they may be in different ones, which fit. */
+/* How two leaves lie in the outermost array, which is the same: before each other, or 0 when they
+ * may fit. What fits further inside is no order: a value stands behind the objects beside it, and
+ * fits those before them. */
 static int compare_places(const struct flat_leaf *a, const struct flat_leaf *b)
 {
-    uint32_t count = MIN(a->step_count, b->step_count);
+    uint32_t x = a->steps[0].index, y = b->steps[0].index;
 
-    for (uint32_t i = 0; i < count && a->steps[i].array == b->steps[i].array; i++)
-        if (a->steps[i].index != b->steps[i].index)
-            return a->steps[i].index < b->steps[i].index ? -1 : 1;
-    return 0;
+    return (x > y) - (x < y);
 }
 
-/* Whether some leaf of a fits some leaf of b. Both lie in one array and stand in the order of its
- * elements. */
+/* false: no leaf of a fits one of b. true: that is not known. Both lie in one array and stand in
+ * the order of its elements. */
 static bool walk_pair(const struct matcher_run *run, const struct matcher_gathered *a,
                       const struct matcher_gathered *b)
 {

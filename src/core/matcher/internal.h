@@ -421,7 +421,9 @@ struct matcher_pair {
     bool fits;
 };
 
+#ifndef FITS_KEPT
 #define FITS_KEPT 1024 /* a power of two: gathered lists, and pairs, that are remembered */
+#endif
 
 /* In which elements a path, or a field, has leaves. */
 struct matcher_elements {
@@ -433,7 +435,9 @@ struct matcher_elements {
     bool has_plain;  /* some are plain values of an array */
 };
 
+#ifndef ELEMENTS_KEPT
 #define ELEMENTS_KEPT 1024
+#endif
 
 /* Which three bytes follow each other in the texts of a path. */
 struct matcher_grams {
@@ -494,8 +498,8 @@ struct matcher_run {
     size_t elements_room;
     uint64_t elements_event; /* number of the event whose elements these are */
     GArray *layers;          /* uint32_t: the layer around */
-    GArray *layer_arrays;    /* uint32_t: by layer and element around, the array + 1 */
-    GArray *entered;         /* uint32_t: elements where the path in hand has arrays */
+    GArray *layer_entries;   /* struct entry of elements.c: which arrays are of a layer */
+    GArray *element_entries; /* uint32_t: by element around, the first of them + 1; 0: none */
     GArray *leaves_tried; /* const struct flat_leaf *: lists for the search, which uses them up */
     struct matcher_grams grams[GRAM_SETS];
     uint32_t gram_count;

@@ -374,6 +374,15 @@ static void number_fields(struct matcher_builder *b)
         fields[i].guess = number_field(b, &fields[i]);
 }
 
+void matcher_empty_batch(struct matcher_builder *b)
+{
+    g_array_set_size(b->batch_words, 0);
+    g_array_set_size(b->batch_texts, 0);
+    g_array_set_size(b->batch_fields, 0);
+    arena_reset(&b->batch_arena);
+    b->batch_bytes = 0;
+}
+
 void matcher_number_batch(struct matcher_builder *b)
 {
     number_texts(b);
@@ -384,9 +393,5 @@ void matcher_number_batch(struct matcher_builder *b)
         *field = g_array_index(b->batch_fields, struct draft_field, *field).guess;
     }
     b->fields_of_known = b->fields_of->len;
-    g_array_set_size(b->batch_words, 0);
-    g_array_set_size(b->batch_texts, 0);
-    g_array_set_size(b->batch_fields, 0);
-    arena_reset(&b->batch_arena);
-    b->batch_bytes = 0;
+    matcher_empty_batch(b);
 }

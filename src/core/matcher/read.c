@@ -606,7 +606,8 @@ void matcher_forget(struct matcher_run *run)
     run->event_number++;
     if (run->value_room > VALUES_KEEP || run->found->len > VALUES_KEEP ||
         run->mark_room > VALUES_KEEP || run->queue_room > VALUES_KEEP ||
-        run->passed_room > VALUES_KEEP)
+        run->passed_room > VALUES_KEEP || run->elements_room > VALUES_KEEP ||
+        (run->element_parents != NULL && run->element_parents->len > VALUES_KEEP))
         give_back(run);
     g_array_set_size(run->found, 0);
     if (run->element_bits != NULL)

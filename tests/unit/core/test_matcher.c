@@ -772,6 +772,119 @@ static void test_threads_share_an_index(void)
     check_set_done(&set);
 }
 
+static void test_plain_values_fit_what_stands_before(void)
+{
+    static const char *const EVENTS[] = {
+        "{\"b\":[{\"a\":[{\"a\":\"p\"},{\"b\":1}],\"a.b\":0}]}",
+        "{\"b\":[{\"a\":[{\"a\":\"p\"},{\"b\":1}],\"a\":{\"b\":0}}]}",
+        "{\"b\":[{\"a.b\":0,\"a\":[{\"b\":1},{\"a\":\"p\"}]}]}",
+        "{\"b\":[{\"a\":[{\"a\":\"p\"},{\"b\":1}]},{\"a.b\":0}]}",
+        "{\"b\":[{\"a\":[{\"a\":\"p\"}]},{\"a\":[{\"b\":1}],\"a.a\":\"p\"}]}",
+    };
+    GPtrArray *patterns = check_list_new(), *events = check_list_new();
+
+    check_list_add(patterns, "{\"b\":{\"a\":{\"a\":[\"p\"],\"b\":[0,1]}}}");
+    check_list_add(patterns, "{\"b\":{\"a\":{\"b\":[0,1],\"a\":[{\"exists\":true}]}}}");
+    check_list_add(patterns, "{\"b\":{\"a\":{\"a\":[\"p\"],\"b\":[{\"exists\":false}]}}}");
+    for (size_t i = 0; i < G_N_ELEMENTS(EVENTS); i++)
+        g_ptr_array_add(events, g_strdup(EVENTS[i]));
+    check_assert_set(patterns, events, true);
+}
+
+/* ---- nested arrays ----------------------------------------------------------------------------
+ */
+
+/* A few names, some of which mean the same: dotted ones, repeated ones. */
+static const char *nested_name(GRand *random)
+{
+    static const char *const NAMES[] = {"a", "b", "c", "d", "e", "a.b", "b.c"};
+
+    return NAMES[g_rand_int_range(random, 0, G_N_ELEMENTS(NAMES))];
+}
+
+static void put_nested(GString *text, GRand *random, int depth)
+{
+    int kind = depth > 0 ? g_rand_int_range(random, 0, 10) : 0;
+    int count = g_rand_int_range(random, 0, depth == 5 ? 12 : 4);
+
+    if (kind < 3) {
+        g_string_append_printf(text, "%d", g_rand_int_range(random, 0, 3));
+        return;
+    }
+    g_string_append_c(text, kind < 6 ? '{' : '[');
+    for (int i = 0; i < count; i++) {
+        g_string_append(text, i > 0 ? "," : "");
+        if (kind < 6)
+            g_string_append_printf(text, "\"%s\":", nested_name(random));
+        put_nested(text, random, depth - 1);
+    }
+    g_string_append_c(text, kind < 6 ? '}' : ']');
+}
+
+static void put_nested_pattern(GString *text, GRand *random, int depth)
+{
+    static const char *const LEAVES[] = {"[0]",
+                                         "[{\"exists\":false}]",
+                                         "[1,2]",
+                                         "[{\"exists\":false}]",
+                                         "[{\"exists\":true}]",
+                                         "[{\"exists\":false},1]",
+                                         "[{\"anything-but\":1}]"};
+    int count = g_rand_int_range(random, 1, 5);
+
+    g_string_append_c(text, '{');
+    for (int i = 0; i < count; i++) {
+        g_string_append_printf(text, "%s\"%s\":", i > 0 ? "," : "", nested_name(random));
+        if (depth > 0 && g_rand_int_range(random, 0, 3) == 0)
+            put_nested_pattern(text, random, depth - 1);
+        else
+            g_string_append(text, LEAVES[g_rand_int_range(random, 0, G_N_ELEMENTS(LEAVES))]);
+    }
+    g_string_append_c(text, '}');
+}
+
+/* Names that mean the same may come twice, which no pattern may say. */
+static bool is_pattern(const char *text)
+{
+    struct problems problems;
+    struct pattern *pattern;
+
+    problems_init(&problems);
+    pattern = pattern_parse(slice_text(text), &PATTERN_LIMITS, "#", &problems);
+    problems_done(&problems);
+    pattern_free(pattern);
+    return pattern != NULL;
+}
+
+static void test_nested_arrays_are_right(void)
+{
+    for (guint32 seed = 0; seed < 150; seed++) {
+        GRand *random = g_rand_new_with_seed(seed);
+        GPtrArray *patterns = check_list_new(), *events = check_list_new();
+
+        for (int i = 0; i < 100; i++) {
+            g_autoptr(GString) text = g_string_new(NULL);
+
+            put_nested_pattern(text, random, 3);
+            if (is_pattern(text->str))
+                g_ptr_array_add(patterns, g_strdup(text->str));
+        }
+        for (int i = 0; i < 12; i++) {
+            g_autoptr(GString) text = g_string_new(NULL);
+            const char *name = nested_name(random);
+
+            g_string_printf(text, "{\"%s\":", name);
+            put_nested(text, random, 5);
+            g_string_append_printf(text, ",\"%s\":", name);
+            put_nested(text, random, 4);
+            g_string_append_c(text, '}');
+            g_ptr_array_add(events, g_strdup(text->str));
+        }
+        check_assert_set(patterns, events, true);
+        g_rand_free(random);
+    }
+}
+
 /* A run remembers which of an index's paths a name of a reader is: of this index, and this reader.
  */
 static void test_names_of_others_are_no_paths(void)
@@ -846,6 +959,8 @@ int main(int argc, char **argv)
         {"wildcards_of_few_letters_are_found", test_wildcards_of_few_letters_are_found},
         {"absence_in_arrays_is_judged_by_element", test_absence_in_arrays_is_judged_by_element},
         {"threads_share_an_index", test_threads_share_an_index},
+        {"plain_values_fit_what_stands_before", test_plain_values_fit_what_stands_before},
+        {"nested_arrays_are_right", test_nested_arrays_are_right},
         {"names_of_others_are_no_paths", test_names_of_others_are_no_paths},
     };
 

@@ -152,6 +152,26 @@ static void test_arrays_of_10000_objects_are_searched(void)
     check_assert_set(patterns_of_all_kinds(), events, false);
 }
 
+/* As deep as arrays may stand in each other, some alone in theirs and some not. */
+static void test_deep_arrays_are_searched(void)
+{
+    GPtrArray *events = check_list_new();
+
+    for (int depth = 14; depth < JSON_DEPTH_MAX - 2; depth += 3) {
+        g_autoptr(GString) before = g_string_new("{\"i\":"), behind = g_string_new(NULL);
+
+        for (int i = 0; i < depth; i++) {
+            g_string_append(before, i % 4 == 0 ? "[{\"a\":1}," : "[");
+            g_string_append_c(behind, ']');
+        }
+        g_string_append_c(behind, '}');
+        g_ptr_array_add(events, check_repeat(before->str, 150, "{\"a\":1},{\"b\":#}", behind->str));
+        g_ptr_array_add(events,
+                        check_repeat(before->str, 150, "{\"a\":#,\"b\":2,\"c\":#}", behind->str));
+    }
+    check_assert_set(patterns_of_all_kinds(), events, false);
+}
+
 static void test_texts_of_a_mebibyte_are_read(void)
 {
     static const char *const ENDS[] = {"", "xy", "XY", "yyx", "\u212a"};
@@ -672,6 +692,7 @@ int main(int argc, char **argv)
         {"thousand_ways_are_all_ways", test_thousand_ways_are_all_ways},
         {"events_of_100000_leaves_are_read", test_events_of_100000_leaves_are_read},
         {"arrays_of_10000_objects_are_searched", test_arrays_of_10000_objects_are_searched},
+        {"deep_arrays_are_searched", test_deep_arrays_are_searched},
         {"texts_of_a_mebibyte_are_read", test_texts_of_a_mebibyte_are_read},
         {"very_long_wildcards_are_tried_to_the_end", test_very_long_wildcards_are_tried_to_the_end},
         {"lists_of_500_values_are_looked_up", test_lists_of_500_values_are_looked_up},

@@ -7,6 +7,10 @@
 #ifndef CORE_WEAK_HASH_H
 #define CORE_WEAK_HASH_H
 
+/* So much is remembered that nearly all is made again and again. */
+#define ELEMENTS_KEPT 2
+#define FITS_KEPT     4
+
 #include "common/hash.h"
 #include "core/matcher/internal.h"
 
@@ -19,6 +23,8 @@
 #define WILD_WORK_PER_TEST 0
 #define LITERALS_MAX       4
 #define LITERALS_CUT       2
+#define LAYERS_MAX         3
+#define ELEMENTS_ROOM      64
 
 #define matcher_node_hash(parent, entry, coordinate)                                               \
     WEAK_HASH((matcher_node_hash)(parent, entry, coordinate))
