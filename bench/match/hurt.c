@@ -6,6 +6,8 @@
 
 #include "match/chance.h"
 
+#define FORKS       40
+#define FORK_FIELDS 40
 #define ROOM        (HURT_EVENT_MAX - 64) /* of an event for what is repeated in it */
 #define PATTERN_MAX 60000 /* bytes of a value, below the limit of a pattern's text */
 #define KEYS        100000
@@ -449,6 +451,35 @@ static void make_nested_elements(struct hurt *h)
 }
 
 /* Each element has one field only: no two of them ever fit. */
+/* Each array is a choice between two elements, each field a demand that some of them meet. */
+static void make_forks(struct hurt *h)
+{
+    GString *event = g_string_new("{\"z\":0");
+
+    for (uint32_t i = 0; i < h->rules; i++) {
+        GString *pattern = g_string_new("{\"items\":{");
+
+        for (uint32_t k = 0; k < FORK_FIELDS; k++)
+            g_string_append_printf(pattern, "%s\"f%u\":[%u]", k > 0 ? "," : "", k,
+                                   (i * 7 + k * 13) % 3);
+        add_pattern(h, "%s}}", pattern->str);
+        g_string_free(pattern, TRUE);
+    }
+    for (uint32_t i = 0; i < FORKS; i++) {
+        g_string_append(event, ",\"items\":[");
+        for (uint32_t element = 0; element < 2; element++) {
+            g_string_append(event, element > 0 ? ",{" : "{");
+            for (uint32_t k = 0; k < 3; k++)
+                g_string_append_printf(event, "%s\"f%u\":%u", k > 0 ? "," : "",
+                                       (i * 5 + element * 11 + k * 17) % FORK_FIELDS, (i + k) % 3);
+            g_string_append_c(event, '}');
+        }
+        g_string_append_c(event, ']');
+    }
+    g_string_append_c(event, '}');
+    add_event(h, event);
+}
+
 static void make_lone_fields(struct hurt *h)
 {
     GString *event = g_string_new("{\"items\":[{}");
@@ -564,6 +595,7 @@ static const struct {
     {"elements", "10,000 objects, two of three fields", make_elements},
     {"wide elements", "10,000 objects, seven of eight fit", make_wide_elements},
     {"nested elements", "arrays in arrays, exists: false", make_nested_elements},
+    {"forks", "a name 40 times in one object, with arrays", make_forks},
     {"lone fields", "10,000 objects of one field each", make_lone_fields},
     {"all match", "every pattern matches", make_all_match},
     {"branches", "$or: 1,000 ways through a pattern", make_branches},

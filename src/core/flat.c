@@ -304,6 +304,21 @@ static inline const struct flat_step *keep_steps(struct flat_private *pr)
     return pr->kept_steps;
 }
 
+/* Whether two leaves of one path lie in different arrays of the same element, or of the event. Only
+ * names that stand twice in one object, or with dots for another way to them, make such leaves. */
+static inline bool is_fork(const struct flat_leaf *a, const struct flat_leaf *b)
+{
+    uint32_t count = MIN(a->step_count, b->step_count);
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (a->steps[i].array != b->steps[i].array)
+            return true;
+        if (a->steps[i].index != b->steps[i].index)
+            return false;
+    }
+    return false;
+}
+
 /* Enters leaf number index in the table, behind the earlier leaves of its path. A path that the
  * table has is taken from there, and the copy at the tip is written over by the next name. */
 static inline void file_leaf(struct flat *f, struct flat_leaf *leaf, int32_t index)
@@ -322,6 +337,7 @@ static inline void file_leaf(struct flat *f, struct flat_leaf *leaf, int32_t ind
     spend(pr, passed * WORK_PER_PROBE);
     if (slot->event == pr->event) {
         f->leaves[slot->last].next = index;
+        f->is_forked |= is_fork(&f->leaves[slot->last], leaf);
         slot->last = index;
         if (name == &pr->fresh && !pr->fresh_is_kept) {
             pr->fresh.path = f->leaves[slot->first].path;
@@ -637,6 +653,7 @@ static void start_event(struct flat *f, struct slice text, unsigned depth)
     }
     f->leaf_count = 0;
     f->member_count = 0;
+    f->is_forked = false;
     f->names_id = pr->names->id;
     pr->tip = NULL;
     pr->tip_end = NULL;

@@ -55,6 +55,7 @@ struct flat {
     struct flat_member *members;
     size_t member_count;
     enum json_type type; /* of the document itself; leaves and members only for an object */
+    bool is_forked;      /* a path has leaves in two arrays of one element: a name stands twice */
     uint64_t names_id;   /* made by chance: tells whose leaves' names these are */
     /* the rest is private */
     struct flat_private *private;

@@ -184,7 +184,8 @@ struct pattern_candidate {
 
 /* Whether each candidate can have a leaf, or be absent, such that all fit together. The candidates
  * in the conjunction's order; their lists are used up. */
-bool pattern_search_candidates(struct pattern_candidate *candidates, size_t count);
+bool pattern_search_candidates(const struct flat *event, struct pattern_candidate *candidates,
+                               size_t count);
 
 /* Whether the conjunction can be met by leaves that all fit together, each absent field judged
  * against the elements chosen. The complete check; dear, so it comes last. */

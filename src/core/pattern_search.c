@@ -7,10 +7,14 @@
  */
 #include "core/pattern_internal.h"
 
-/* What each half of a search may cost, in looks at leaves. Throwing away just stops there. Choosing
- * gets there only for an event made to be hard (repeated names, each with arrays, in a pattern of
- * many fields); the conjunction then does not match. */
-#define LOOKS_MAX 1000000
+/* What each half of a search may cost, in looks at leaves. Throwing away just stops there. When
+ * choosing gets there the conjunction does not match. That takes an event whose names stand twice,
+ * each time with an array: which of their elements go together is as hard as problems get (each
+ * array is a choice, each field a demand), so such an event gets less: 1,000 patterns of that kind
+ * must not cost seconds. In all others each element has one array of a name, and choices that do
+ * not fit are left in steps that the leaves bound. */
+#define LOOKS_MAX        1000000
+#define LOOKS_MAX_FORKED 2000
 
 /* Larger searches take their lists from the heap. */
 #define LEAVES_ON_STACK 256
@@ -20,7 +24,8 @@
 struct search {
     struct pattern_candidate *candidates;
     size_t count;
-    size_t looks; /* spent in the present half, see LOOKS_MAX */
+    size_t looks; /* spent in the present half */
+    size_t looks_max;
 };
 
 /* ---- two leaves -------------------------------------------------------------------------------
@@ -147,7 +152,7 @@ static void prune_against(struct search *s, struct pattern_candidate *a,
 static void prune(struct search *s)
 {
     for (size_t i = 0; i < s->count; i++) {
-        for (size_t j = 0; j < s->count && s->looks <= LOOKS_MAX; j++) {
+        for (size_t j = 0; j < s->count && s->looks <= s->looks_max; j++) {
             if (i != j && !s->candidates[j].allows_absent)
                 prune_against(s, &s->candidates[i], &s->candidates[j]);
         }
@@ -184,7 +189,7 @@ static bool choose(struct search *s, size_t n)
 
     if (n == s->count)
         return absences_hold(s);
-    for (size_t i = 0; s->looks <= LOOKS_MAX; i++) {
+    for (size_t i = 0; s->looks <= s->looks_max; i++) {
         i = next_possible(s, &c->accepted, i);
         if (i >= c->accepted.count)
             break;
@@ -193,7 +198,7 @@ static bool choose(struct search *s, size_t n)
             return true;
         c->chosen = NULL;
     }
-    return c->allows_absent && s->looks <= LOOKS_MAX && choose(s, n + 1);
+    return c->allows_absent && s->looks <= s->looks_max && choose(s, n + 1);
 }
 
 /* ---- setting up -------------------------------------------------------------------------------
@@ -235,9 +240,12 @@ static const struct flat_leaf **gather(struct pattern_candidate *c,
     return c->all.leaves + c->all.count;
 }
 
-bool pattern_search_candidates(struct pattern_candidate *candidates, size_t count)
+bool pattern_search_candidates(const struct flat *event, struct pattern_candidate *candidates,
+                               size_t count)
 {
-    struct search s = {.candidates = candidates, .count = count};
+    struct search s = {.candidates = candidates,
+                       .count = count,
+                       .looks_max = event->is_forked ? LOOKS_MAX_FORKED : LOOKS_MAX};
 
     prune(&s);
     return choose(&s, 0);
@@ -263,5 +271,5 @@ bool pattern_search(const struct pattern *p, const struct pattern_conjunction *c
     /* In the conjunction's order; fields that may be absent are last. */
     for (uint32_t i = 0; i < conjunction->count; i++)
         leaves = gather(&candidates[i], &p->fields[conjunction->fields[i]], event, leaves);
-    return pattern_search_candidates(candidates, conjunction->count);
+    return pattern_search_candidates(event, candidates, conjunction->count);
 }

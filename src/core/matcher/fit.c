@@ -282,7 +282,7 @@ static bool search(struct matcher_run *run, const struct matcher_gathered *all, 
             memcpy(next, leaves_at(run, all[i].first), size * sizeof(*next));
         next += size;
     }
-    return pattern_search_candidates(candidates, count);
+    return pattern_search_candidates(run->event, candidates, count);
 }
 
 /* What searching needs besides, made when it is first needed. */

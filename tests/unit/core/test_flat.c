@@ -419,6 +419,36 @@ static void test_long_names_leave_their_neighbours_alone(void)
     flat_done(&f);
 }
 
+static void test_forks_are_seen(void)
+{
+    static const struct {
+        const char *text;
+        bool is_forked;
+    } CASES[] = {
+        {"{\"a\":[1],\"a\":[2]}", true},
+        {"{\"a\":[{\"b\":1},{\"b\":2}]}", false},
+        {"{\"a\":[[1],[2]]}", false},
+        {"{\"a\":1,\"a\":[2]}", false},
+        {"{\"a\":1,\"a\":2}", false},
+        {"{\"a\":[{\"b\":[1],\"b\":[2]}]}", true},
+        {"{\"a\":[{\"b\":[1]},{\"b\":[2]}]}", false},
+        {"{\"a\":{\"b\":[1]},\"a.b\":[2]}", true},
+        {"{\"a\":[1],\"b\":[2]}", false},
+        {"{\"a\":[1],\"a\":[]}", false},                  /* no leaf is in it */
+        {"{\"a\":[{\"b\":1}],\"a\":[{\"c\":1}]}", false}, /* nothing to choose */
+        {"{\"a\":[{\"b\":1}],\"a\":{\"b\":[2]}}", true},
+    };
+    struct flat f;
+
+    flat_init(&f);
+    for (size_t i = 0; i < G_N_ELEMENTS(CASES); i++) {
+        g_test_message("%s", CASES[i].text);
+        g_assert_true(parse(&f, CASES[i].text));
+        g_assert_true(f.is_forked == CASES[i].is_forked);
+    }
+    flat_done(&f);
+}
+
 static void test_done_accepts_half_built(void)
 {
     struct flat f = {0};
@@ -460,6 +490,7 @@ int main(int argc, char **argv)
         {"/flat/reads_no_byte_behind_the_text", test_reads_no_byte_behind_the_text},
         {"/flat/long_names_leave_their_neighbours_alone",
          test_long_names_leave_their_neighbours_alone},
+        {"/flat/forks_are_seen", test_forks_are_seen},
         {"/flat/done_accepts_half_built", test_done_accepts_half_built},
     };
 

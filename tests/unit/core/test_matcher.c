@@ -885,6 +885,40 @@ static void test_nested_arrays_are_right(void)
     }
 }
 
+/* A name that stands again and again with an array: hard to choose from. Easy ones are found, hard
+ * ones given up, after the same looks in both. */
+static void test_forks_are_given_up_alike(void)
+{
+    GPtrArray *patterns = check_list_new(), *events = check_list_new();
+    GRand *random = g_rand_new_with_seed(3);
+
+    for (int i = 0; i < 60; i++) {
+        g_autoptr(GString) text = g_string_new("{\"a\":{");
+
+        for (int k = 0; k < 4 + i % 24; k++)
+            g_string_append_printf(text, "%s\"f%d\":[%d]", k > 0 ? "," : "", k, (i + k * 5) % 3);
+        check_list_add(patterns, "%s}}", text->str);
+    }
+    for (int forks = 5; forks < 60; forks += 6) {
+        g_autoptr(GString) text = g_string_new("{\"z\":1");
+
+        for (int i = 0; i < forks; i++) {
+            g_string_append(text, ",\"a\":[");
+            for (int k = 0; k < 6; k++)
+                g_string_append_printf(text, "%s\"f%d\":%d%s", k % 3 == 0 ? "{" : "",
+                                       g_rand_int_range(random, 0, 28),
+                                       g_rand_int_range(random, 0, 3),
+                                       k == 5   ? "}"
+                                       : k == 2 ? "},"
+                                                : ",");
+            g_string_append_c(text, ']');
+        }
+        check_list_add(events, "%s}", text->str);
+    }
+    check_assert_set(patterns, events, true);
+    g_rand_free(random);
+}
+
 /* A run remembers which of an index's paths a name of a reader is: of this index, and this reader.
  */
 static void test_names_of_others_are_no_paths(void)
@@ -961,6 +995,7 @@ int main(int argc, char **argv)
         {"threads_share_an_index", test_threads_share_an_index},
         {"plain_values_fit_what_stands_before", test_plain_values_fit_what_stands_before},
         {"nested_arrays_are_right", test_nested_arrays_are_right},
+        {"forks_are_given_up_alike", test_forks_are_given_up_alike},
         {"names_of_others_are_no_paths", test_names_of_others_are_no_paths},
     };
 
